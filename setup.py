@@ -1,0 +1,61 @@
+"""Package metadata with open version ranges; the versions tested against are in constraints.txt."""
+
+import ast
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def version() -> str:
+    """Read ``__version__`` without importing the package, which needs its dependencies."""
+    for statement in ast.parse((HERE / "spacy_elmo/__init__.py").read_text("utf8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__version__":
+            return str(ast.literal_eval(statement.value))
+    raise RuntimeError("spacy_elmo/__init__.py sets no __version__")
+
+
+def readme() -> str:
+    path = HERE / "README.md"
+    return path.read_text("utf8") if path.exists() else ""
+
+
+setup(
+    name="spacy-elmo",
+    version=version(),
+    description="ELMo in spaCy: contextual token vectors from bidirectional language models",
+    long_description=readme(),
+    long_description_content_type="text/markdown",
+    author="spacy-elmo contributors",
+    license="MIT",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["spacy_elmo", "spacy_elmo.*"]),
+    package_data={"spacy_elmo": ["py.typed", "models/**/*"]},
+    zip_safe=False,
+    python_requires=">=3.10,<3.15",
+    install_requires=[
+        "spacy>=3.8.11,<4",
+        "thinc",  # spaCy pins the range it works with
+        "torch>=2.3",
+        "numpy>=1.24",
+        "safetensors>=0.4.3",
+        "h5py>=3.8",
+    ],
+    extras_require={
+        "ray": ["ray[data]>=2.9"],
+        "parquet": ["pyarrow>=14"],
+        "plot": ["matplotlib>=3.7"],
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,39 @@
+"""ELMo for spaCy: contextual vectors of tokens, spans and docs.
+
+Importing the package loads neither PyTorch nor spaCy; the names below are imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spacy_elmo.bilm.bilm import BiLM
+    from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+    from spacy_elmo.bilm.scalar_mix import ScalarMix
+    from spacy_elmo.formats import WeightsError
+
+__version__ = "0.1.0"
+
+__all__ = ["BiLM", "BiLMConfig", "CharCNNConfig", "ScalarMix", "WeightsError", "__version__"]
+
+_HOME = {
+    "BiLM": "spacy_elmo.bilm.bilm",
+    "BiLMConfig": "spacy_elmo.bilm.config",
+    "CharCNNConfig": "spacy_elmo.bilm.config",
+    "ScalarMix": "spacy_elmo.bilm.scalar_mix",
+    "WeightsError": "spacy_elmo.formats",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access no longer comes here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
