@@ -32,10 +32,13 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["spacy_elmo", "spacy_elmo.*"]),
     package_data={"spacy_elmo": ["py.typed", "models/**/*"]},
+    entry_points={
+        "spacy_cli": ["elmo = spacy_elmo.cli.spacy_plugin:app"],
+    },
     zip_safe=False,
     python_requires=">=3.10,<3.15",
     install_requires=[
-        "spacy>=3.8.11,<4",
+        "spacy>=3.8,<4",
         "thinc",  # spaCy pins the range it works with
         "torch>=2.3",
         "numpy>=1.24",

@@ -1,0 +1,57 @@
+"""The command group behind ``python -m spacy_elmo`` and ``spacy elmo``.
+
+A command is one file beside this one, holding a function of the same name, and one entry in
+`COMMANDS`. Files are imported when their command (or the list of all) is asked for, so that neither
+a slow nor a broken one is felt by any other command, of ours or of spaCy's.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+COMMANDS = ("info", "convert")
+
+
+class CommandFiles(TyperGroup):
+    """Commands read from the files of this folder; mistakes in the input shown as one line."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        function = getattr(import_module(f"spacy_elmo.cli.{name}"), name)
+        command = typer.Typer(add_completion=False, rich_markup_mode=None)
+        command.command(cmd_name)(function)
+        return get_command(command)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # `... | head`: Typer ends the process quietly
+        except (OSError, ValueError) as error:
+            # What the package raises for bad input: the message is written for the user.
+            if ctx.params["traceback"]:
+                raise
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="elmo", cls=CommandFiles, add_completion=False, rich_markup_mode=None, no_args_is_help=True
+)
+
+
+@app.callback()
+def elmo(
+    traceback: bool = typer.Option(False, "--traceback", help="Show where an error was raised."),
+) -> None:
+    """ELMo: inspect, convert, pretrain and evaluate bidirectional language models."""
