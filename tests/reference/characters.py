@@ -1,6 +1,9 @@
 """Words to character ids, as bilm-tf's `Batcher` makes them."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 BOS_WORD, EOS_WORD, UNK_WORD = "<S>", "</S>", "<UNK>"
 
@@ -8,7 +11,7 @@ BOS_WORD, EOS_WORD, UNK_WORD = "<S>", "</S>", "<UNK>"
 BOS_SENTENCE, EOS_SENTENCE, BEGIN_WORD, END_WORD, PAD = 256, 257, 258, 259, 260
 
 
-def character_ids(word: str, max_characters: int = 50) -> np.ndarray:
+def character_ids(word: str, max_characters: int = 50) -> npt.NDArray[Any]:
     """Ids of one word.
 
     Shape: (max_characters,)

@@ -1,13 +1,14 @@
 """The bidirectional language model (Peters et al. 2018, section 3; bilm-tf's `model.py`)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tests.reference.characters import BOS_WORD, EOS_WORD, UNK_WORD, character_ids
 
-Array = np.ndarray
+Array = npt.NDArray[Any]
 Sentence = Sequence[str]
 
 # State of one row of a batch: h (n_layers, n_directions, P) and c (n_layers, n_directions, C).
@@ -20,6 +21,9 @@ def sigmoid(x: Array) -> Array:
 
 def relu(x: Array) -> Array:
     return np.maximum(x, 0.0)
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"relu": relu, "tanh": np.tanh}
 
 
 def clip(x: Array, limit: float | None) -> Array:
@@ -35,7 +39,7 @@ class ReferenceElmo:
 
     def __init__(
         self,
-        weights: Mapping[str, Array],
+        weights: Mapping[str, npt.ArrayLike],
         options: Mapping[str, Any],
         vocabulary: Sequence[str] | None = None,
     ) -> None:
@@ -63,7 +67,7 @@ class ReferenceElmo:
         Shape: (P,)
         """
         w, options = self.weights, self.options["char_cnn"]
-        activation = {"relu": relu, "tanh": np.tanh}[options["activation"]]
+        activation = ACTIVATIONS[options["activation"]]
         ids = character_ids(word, options["max_characters_per_token"])
         padding_row = np.zeros_like(w["char_embed"][:1])
         characters = np.concatenate([padding_row, w["char_embed"]])[ids]

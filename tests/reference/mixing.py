@@ -1,11 +1,12 @@
 """The scalar mix (Peters et al. 2018, equation 1) with and without layer norm."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-Array = np.ndarray
+Array = npt.NDArray[Any]
 
 
 def scalar_mix(

@@ -1,13 +1,17 @@
 """The softmax over words: exact log probabilities, and the sampled loss used in training."""
 
-import numpy as np
+from typing import Any
 
-Array = np.ndarray
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
 
 
 def log_softmax(logits: Array) -> Array:
     shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    log_p: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return log_p
 
 
 def log_probabilities(outputs: Array, softmax_w: Array, softmax_b: Array) -> Array:
@@ -31,18 +35,21 @@ def sentence_log_probabilities(
     predicting = top[:-1] if direction == 0 else top[1:]
     predicted = word_ids[1:] if direction == 0 else word_ids[:-1]
     every_word = log_probabilities(predicting, softmax_w, softmax_b)
-    return every_word[np.arange(len(predicted)), predicted]
+    log_p: Array = every_word[np.arange(len(predicted)), predicted]
+    return log_p
 
 
 def log_uniform_probability(word_id: Array, n_vocabulary: int) -> Array:
     """Chance that one draw of TensorFlow's log-uniform sampler gives this word."""
-    return np.log((word_id + 2.0) / (word_id + 1.0)) / np.log(n_vocabulary + 1.0)
+    p: Array = np.log((word_id + 2.0) / (word_id + 1.0)) / np.log(n_vocabulary + 1.0)
+    return p
 
 
 def expected_count(word_id: Array, n_vocabulary: int, n_tries: int) -> Array:
     """How often a word is expected among the distinct words seen in so many draws."""
     p = log_uniform_probability(word_id, n_vocabulary)
-    return -np.expm1(n_tries * np.log1p(-p))
+    count: Array = -np.expm1(n_tries * np.log1p(-p))
+    return count
 
 
 def sampled_softmax_losses(
@@ -70,7 +77,8 @@ def sampled_softmax_losses(
     accidental_hit = sampled[None, :] == targets[:, None]
     sampled_logits = np.where(accidental_hit, -np.inf, sampled_logits)
     candidates = np.concatenate([target_logits[:, None], sampled_logits], axis=1)
-    return -log_softmax(candidates)[:, 0]
+    losses: Array = -log_softmax(candidates)[:, 0]
+    return losses
 
 
 def perplexity(forward: Array, backward: Array | None = None) -> float:

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.reference.characters import character_ids
@@ -21,7 +23,7 @@ from tests.reference.output_layer import (
 )
 from tests.reference.weights import random_weights, read_hdf5
 
-Array = np.ndarray
+Array = npt.NDArray[Any]
 
 # Largest difference allowed in any number. The published numbers are float32 themselves.
 PUBLISHED = 2e-6
@@ -135,7 +137,7 @@ def test_all_layers_with_carried_state(shared: Path) -> None:
 # By hand: the network
 
 
-def one_cell(weights: dict[str, Array], **lstm: Any) -> ReferenceElmo:
+def one_cell(weights: Mapping[str, npt.ArrayLike], **lstm: Any) -> ReferenceElmo:
     lstm = {"dim": 1, "projection_dim": 1, "n_layers": 1, "use_skip_connections": False} | lstm
     return ReferenceElmo(weights, {"lstm": lstm, "bidirectional": False})
 
@@ -153,7 +155,7 @@ def test_lstm_step_by_hand() -> None:
 
 
 def test_cell_is_clipped_before_use_and_projection_after() -> None:
-    weights = {
+    weights: dict[str, npt.ArrayLike] = {
         f"{CELL}/W_0": np.zeros((2, 4)),
         f"{CELL}/B": [100.0, 100.0, 100.0, 100.0],
         f"{CELL}/W_P_0": np.array([[-2.0]]),
@@ -183,7 +185,7 @@ def test_input_rows_come_before_recurrent_rows() -> None:
 
 def test_char_cnn_by_hand() -> None:
     # Characters are their own id; the kernel of width 2 answers 10 * first + second.
-    weights = {
+    weights: dict[str, npt.ArrayLike] = {
         "char_embed": np.arange(1.0, 262.0)[:, None],
         "CNN/W_cnn_0": np.array([10.0, 1.0]).reshape(1, 2, 1, 1),
         "CNN/b_cnn_0": [-2000.0],
@@ -201,7 +203,7 @@ def test_char_cnn_by_hand() -> None:
 
 def test_highway_by_hand() -> None:
     # The convolution answers 3 for any word. Gate sigmoid(-2) weighs the transformed value.
-    weights = {
+    weights: dict[str, npt.ArrayLike] = {
         "char_embed": np.zeros((261, 1)),
         "CNN/W_cnn_0": np.zeros((1, 1, 1, 1)),
         "CNN/b_cnn_0": [3.0],
