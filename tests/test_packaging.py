@@ -1,0 +1,186 @@
+"""What a user gets: the built wheel and sdist, the entry points, the cheap import."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import spacy_elmo
+
+ROOT = Path(__file__).parents[1]
+BUILT = ("setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "constraints.txt", "Makefile")
+# Files of a model folder; the folder itself is made up, so that its packing is tested whatever
+# models the checkout holds.
+MODEL_FILES = ("config.json", "weights.safetensors", "vocab.txt", "README.md")
+# Required, but of no use to most commands, and known to fail on import where its library is broken.
+FRAGILE = ("h5py", "ray", "pyarrow", "matplotlib")
+OURS = sorted(
+    (point.group, point.name, point.value) for point in distribution("spacy-elmo").entry_points
+)
+
+
+def python(code: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
+
+
+def modules() -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in (ROOT / "spacy_elmo").rglob("*.py")}
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An sdist, and a wheel built from it and not from the checkout."""
+    pytest.importorskip("build")
+    source = tmp_path_factory.mktemp("source")
+    for name in BUILT:
+        shutil.copy2(ROOT / name, source)
+    for name in ("spacy_elmo", "tests"):
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    probe = source / "spacy_elmo" / "models" / "en_probe"
+    probe.mkdir(parents=True)
+    for name in MODEL_FILES:
+        (probe / name).write_text("{}")
+    target = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target)]
+    built = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300)
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
+    return target
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (path,) = dist.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return Parser().parsestr(archive.read(name).decode("utf8"))
+
+
+def test_wheel_contents(wheel):
+    assert wheel.name == f"spacy_elmo-{spacy_elmo.__version__}-py3-none-any.whl"
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert modules() <= names
+    assert "spacy_elmo/py.typed" in names
+    for path in (ROOT / "spacy_elmo" / "models").rglob("*"):
+        assert path.is_dir() or str(path.relative_to(ROOT)) in names
+    assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"spacy_elmo"}
+    assert any(name.endswith("LICENSE") for name in names)
+
+
+def test_sdist_contents(dist):
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert modules() <= names
+    assert {*BUILT, "spacy_elmo/py.typed", "tests/test_packaging.py"} <= names
+    assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
+
+
+def test_metadata(metadata):
+    assert SpecifierSet(metadata["Requires-Python"]) == SpecifierSet(">=3.10,<3.15")
+    assert metadata["License-Expression"] == "MIT"
+    assert {"ray", "parquet", "plot"} <= set(metadata.get_all("Provides-Extra"))
+
+
+def test_the_pinned_versions_are_ones_the_metadata_allows(metadata):
+    lines = (ROOT / "constraints.txt").read_text("utf8").splitlines()
+    pins = dict(line.lower().split("==") for line in lines if "==" in line)
+    required = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
+    required = [requirement for requirement in required if requirement.marker is None]
+    assert {requirement.name for requirement in required} >= {"spacy", "torch", "numpy"}
+    for requirement in required:
+        assert requirement.specifier.contains(pins[requirement.name]), requirement
+
+
+def test_the_make_targets_install_only_pinned_tools():
+    pins = (ROOT / "constraints.txt").read_text("utf8")
+    tools = re.search(r"^TEST_TOOLS = (.*)$", (ROOT / "Makefile").read_text("utf8"), re.M)
+    assert tools is not None
+    for tool in ["setuptools", "wheel", *tools[1].split()]:
+        assert re.search(rf"^{re.escape(tool)}==", pins, re.M), tool
+
+
+def test_an_installed_wheel_provides_the_entry_points(wheel, tmp_path):
+    target = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, timeout=120)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from importlib.metadata import distributions\n"
+        "(dist,) = distributions(name='spacy-elmo', path=[sys.argv[1]])\n"
+        "for point in dist.entry_points:\n"
+        "    point.load()\n"
+        "    assert sys.modules[point.module].__file__.startswith(sys.argv[1]), point\n"
+        "    print(point.group, point.name, point.value)\n"
+    )
+    result = python(code, str(target), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert sorted(tuple(line.split()) for line in result.stdout.splitlines()) == OURS
+
+
+def test_the_registered_names():
+    assert {(group, name) for group, name, _ in OURS} == {
+        ("spacy_architectures", "spacy-elmo.BiLM.v1"),
+        ("spacy_architectures", "spacy-elmo.ElmoListener.v1"),
+        ("spacy_cli", "elmo"),
+        ("spacy_factories", "elmo"),
+    }
+
+
+def test_no_fragile_library_can_break_spacy(tmp_path):
+    # spaCy loads every entry point of every plugin in `spacy.blank`.
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({FRAGILE!r}))\n"
+        "import spacy\n"
+        "from importlib.metadata import distribution\n"
+        "for point in distribution('spacy-elmo').entry_points: point.load()\n"
+        "print(len(spacy.blank('en')('It works')))\n"
+    )
+    result = python(code, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "2\n"
+
+
+def test_the_package_alone_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys, spacy_elmo\n"
+        "print({'torch', 'spacy', 'thinc', 'numpy', 'h5py'} & set(sys.modules))\n"
+    )
+    assert python(code, cwd=tmp_path).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("name", spacy_elmo.__all__)
+def test_public_names_need_no_spacy(name, tmp_path):
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('spacy', 'thinc', 'h5py')))\n"
+        f"from spacy_elmo import {name}\n"
+    )
+    result = python(code, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_unknown_public_name():
+    with pytest.raises(AttributeError, match="Bilm"):
+        spacy_elmo.Bilm  # noqa: B018
+    assert set(spacy_elmo.__all__) <= set(dir(spacy_elmo))
+
+
+def test_version():
+    assert version("spacy-elmo") == spacy_elmo.__version__
