@@ -27,6 +27,7 @@ bench: $(VENV)/.installed
 
 # The build tools come first: without build isolation, pip can fetch no second, unpinned PyTorch.
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt
+	@echo "Installing the pinned versions into $(VENV); PyTorch is large, this takes a while"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools wheel
 	$(PIP) --no-build-isolation --editable .
