@@ -1,0 +1,224 @@
+"""The sizes and switches of a biLM: two frozen dataclasses, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+ACTIVATIONS = ("relu", "tanh")
+# What a weight file may ask for. "carry" exists only at run time: a state that depends on the
+# batches seen before is no property of the weights.
+STORED_INITIAL_STATES = ("zero", "warm")
+# 256 bytes, then begin/end of sentence, begin/end of word, padding.
+N_CHARACTERS = 261
+
+ORIGINAL_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+
+
+def _positive(name: str, value: int) -> int:
+    return _at_least(name, value, 1)
+
+
+def _at_least(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}: expected a whole number of at least {least}")
+    return value
+
+
+@dataclass(frozen=True)
+class CharCNNConfig:
+    """Sizes of the character CNN (the context-free token layer).
+
+    The defaults are those of the original model (Peters et al. 2018, section 3.1; options of
+    bilm-tf).
+
+    embedding_dim: Width of a character embedding.
+    filters: Pairs (width in characters, number of filters), in order of concatenation.
+    activation: "relu" or "tanh", applied after the maximum over positions.
+    n_highway: Number of highway layers, 0 or more.
+    max_characters_per_token: Positions per word, with the marks for its begin and end; a longer
+        word is cut after `max_characters_per_token - 2` bytes.
+    n_characters: Rows of the stored character table, without the padding row.
+    projection: Whether a linear layer maps the filters to `projection_dim`. Without one the
+        number of filters must be `projection_dim`.
+    """
+
+    embedding_dim: int = 16
+    filters: tuple[tuple[int, int], ...] = ORIGINAL_FILTERS
+    activation: str = "relu"
+    n_highway: int = 2
+    max_characters_per_token: int = 50
+    n_characters: int = N_CHARACTERS
+    projection: bool = True
+
+    def __post_init__(self) -> None:
+        filters = tuple(
+            (_positive("filter width", width), _positive("number of filters", number))
+            for width, number in self.filters
+        )
+        object.__setattr__(self, "filters", filters)
+        _positive("embedding_dim", self.embedding_dim)
+        _at_least("n_highway", self.n_highway, 0)
+        _at_least("max_characters_per_token", self.max_characters_per_token, 3)
+        _at_least("n_characters", self.n_characters, N_CHARACTERS)
+        if not filters:
+            raise ValueError("char_cnn.filters is empty: give at least one [width, number] pair")
+        widest = max(width for width, _ in filters)
+        if widest > self.max_characters_per_token:
+            raise ValueError(
+                f"char_cnn.filters: a filter of width {widest} does not fit into "
+                f"max_characters_per_token = {self.max_characters_per_token}"
+            )
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"char_cnn.activation is {self.activation!r}: expected one of {ACTIVATIONS}"
+            )
+
+    @property
+    def n_filters(self) -> int:
+        """Number of filters of all widths: the width of the highway layers."""
+        return sum(number for _, number in self.filters)
+
+
+@dataclass(frozen=True)
+class BiLMConfig:
+    """Sizes and switches of a bidirectional language model (biLM).
+
+    lstm_dim: Cells of each LSTM layer and direction (C).
+    projection_dim: Width of the token layer and of each direction's output (P).
+    char_cnn: The character CNN, or None for word input.
+    n_words: Rows of the word embedding of a word-input model; None with characters.
+    lstm_projection: Whether the LSTM output is projected from C to P. Without it C must equal P.
+    n_layers: LSTM layers, 1 or more (the token layer is not counted).
+    cell_clip, proj_clip: Bounds of the cell state and of the projected output; None is off.
+    use_skip_connections: Whether layers above the first add their input to their output.
+    bidirectional: False: forward only, vectors of width P.
+    initial_state: "zero", or "warm": the state stored with the weights.
+    """
+
+    lstm_dim: int = 4096
+    projection_dim: int = 512
+    char_cnn: CharCNNConfig | None = CharCNNConfig()
+    n_words: int | None = None
+    lstm_projection: bool = True
+    n_layers: int = 2
+    cell_clip: float | None = 3.0
+    proj_clip: float | None = 3.0
+    use_skip_connections: bool = True
+    bidirectional: bool = True
+    initial_state: str = "zero"
+
+    def __post_init__(self) -> None:
+        _positive("lstm_dim", self.lstm_dim)
+        _positive("projection_dim", self.projection_dim)
+        _positive("n_layers", self.n_layers)
+        for name in ("cell_clip", "proj_clip"):
+            # A clip of 0 switches clipping off in the original, as None does.
+            clip = getattr(self, name)
+            if clip is not None and clip < 0:
+                raise ValueError(f"{name} is {clip}: expected a positive number or null")
+            object.__setattr__(self, name, float(clip) if clip else None)
+        if not self.lstm_projection and self.lstm_dim != self.projection_dim:
+            raise ValueError(
+                f"an LSTM without projection needs lstm_dim ({self.lstm_dim}) equal to "
+                f"projection_dim ({self.projection_dim})"
+            )
+        if self.initial_state not in STORED_INITIAL_STATES:
+            raise ValueError(
+                f"initial_state is {self.initial_state!r}: expected one of {STORED_INITIAL_STATES}"
+            )
+        if self.char_cnn is None:
+            if self.n_words is None:
+                raise ValueError("word input (char_cnn is null) needs n_words")
+            _at_least("n_words", self.n_words, 3)
+        elif self.n_words is not None:
+            raise ValueError("n_words is for word input: leave it out, or set char_cnn to null")
+        elif not self.char_cnn.projection and self.char_cnn.n_filters != self.projection_dim:
+            raise ValueError(
+                f"a char CNN without projection needs as many filters "
+                f"({self.char_cnn.n_filters}) as projection_dim ({self.projection_dim})"
+            )
+
+    @property
+    def n_directions(self) -> int:
+        """2 for a biLM, 1 for a forward-only model."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def width(self) -> int:
+        """Width of a vector of any layer: `projection_dim` per direction."""
+        return self.projection_dim * self.n_directions
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of output layers: the token layer and the LSTM layers."""
+        return self.n_layers + 1
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Names of the directions, in the order of their halves of a vector."""
+        return ("forward", "backward")[: self.n_directions]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as plain, JSON-able values; `from_dict` is its inverse."""
+        values = asdict(self)
+        if self.char_cnn is not None:
+            values["char_cnn"]["filters"] = [list(pair) for pair in self.char_cnn.filters]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BiLMConfig:
+        """Build a config from what `to_dict` gave.
+
+        Raises ValueError for an unknown key, a value of the wrong type, or sizes that do not fit
+        together.
+        """
+        values = dict(values)
+        char_cnn = values.get("char_cnn", CharCNNConfig())
+        if isinstance(char_cnn, Mapping):
+            char_cnn = dict(char_cnn)
+            if "filters" in char_cnn:
+                char_cnn["filters"] = _pairs(char_cnn["filters"])
+            values["char_cnn"] = _build(CharCNNConfig, char_cnn, "char_cnn.")
+        elif char_cnn is not None and not isinstance(char_cnn, CharCNNConfig):
+            raise ValueError(f"char_cnn is {char_cnn!r}: expected a table of sizes or null")
+        return _build(cls, values, "")
+
+
+Config = TypeVar("Config", CharCNNConfig, BiLMConfig)
+
+# What JSON may hold for a field of each annotated type. bool is an int in Python, so it is named
+# only where it is meant.
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float | None": (int, float, type(None)),
+    "str": (str,),
+    "bool": (bool,),
+}
+
+
+def _build(cls: type[Config], values: Mapping[str, Any], prefix: str) -> Config:
+    known = {field.name: str(field.type) for field in fields(cls)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(
+            f"unknown key {prefix + str(unknown[0])!r}: expected some of {sorted(known)}"
+        )
+    for name, value in values.items():
+        allowed = _JSON_TYPES.get(known[name])
+        if allowed is None:
+            continue
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            raise ValueError(f"{prefix}{name} is {value!r}: expected {known[name]}")
+    return cls(**values)
+
+
+def _pairs(filters: Any) -> tuple[tuple[int, int], ...]:
+    try:
+        return tuple((width, number) for width, number in filters)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"char_cnn.filters is {filters!r}: expected a list of [width, number] pairs"
+        ) from error
