@@ -1,0 +1,114 @@
+"""Weight formats: recognising, reading and writing them. No spaCy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import hdf5, native
+from .errors import WeightsError, problem
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..bilm.bilm import BiLM
+
+__all__ = ["FORMATS", "WeightsError", "load", "resolve", "save"]
+
+# In the order they are tried. A new format is a module with a `Format`, and its line here.
+FORMATS = (
+    native.FORMAT,
+    hdf5.FORMAT,
+)
+
+# Names of models that come with the package.
+PACKAGED = ("en_elmo_sm",)
+MODELS = Path(__file__).parent.parent / "models"
+
+
+def load(
+    source: str | Path,
+    *,
+    options: str | Path | None = None,
+    vocab: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> BiLM:
+    """Load weights.
+
+    source: Name of a packaged model, or path of weights in any of `FORMATS`.
+    options: The options file of HDF5 weights, if it is not beside them.
+    vocab: The vocabulary of HDF5 weights (one word per line), if it is not beside them.
+    device: Where the weights go.
+
+    Returns the model, its tensors float32. Memory rises by the size of the weights and at most
+    the tenth part of it, or about 50 MB where that is more.
+
+    Raises WeightsError, a ValueError, if anything about the weights is wrong.
+    """
+    path = resolve(source)
+    given = {"options": options, "vocab": vocab}
+    paths = {kind: None if file is None else Path(file) for kind, file in given.items()}
+    for kind, file in paths.items():
+        if file is not None and not file.is_file():
+            raise problem(file, "is no file", f"Correct the path given as `{kind}`")
+    for known in FORMATS:
+        if known.recognise(path):
+            return known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
+    raise problem(path, f"holds no weights ({_contents(path)})", _expected())
+
+
+def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
+    """Write weights, exact to the bit: completely, or not at all.
+
+    lm: The model.
+    path: A path that ends in .hdf5 or .h5 becomes an HDF5 file with its options file beside it,
+        any other a native directory.
+    dtype: "float32", or "float16" for a native directory of half the size.
+
+    Raises WeightsError if something else is in the way, or the weights are not finite.
+    """
+    path = Path(path)
+    writers = {suffix: known.write for known in FORMATS if known.write for suffix in known.suffixes}
+    write = writers.get(path.suffix.lower(), writers[""])
+    write(lm, path, dtype=dtype)
+
+
+def resolve(source: str | Path) -> Path:
+    """The path of weights that are given by name or path.
+
+    Raises WeightsError, saying how to get weights, if there is no such thing.
+    """
+    if source in PACKAGED:
+        path = MODELS / str(source)
+        if not path.is_dir():
+            raise WeightsError(
+                f"the model {str(source)!r} is not part of this installation of spacy-elmo. "
+                f"{_how_to_get_weights()}"
+            )
+        return path
+    path = Path(source).expanduser()
+    if not str(source) or not path.exists():
+        raise WeightsError(
+            f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
+            f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
+        )
+    return path
+
+
+def _how_to_get_weights() -> str:
+    return (
+        "Give the path of weights you have (AllenNLP or bilm-tf HDF5 files work as they are, or "
+        "after `spacy elmo convert`), or train some with `spacy elmo pretrain`."
+    )
+
+
+def _expected() -> str:
+    return "Expected " + ", or ".join(known.description for known in FORMATS)
+
+
+def _contents(path: Path) -> str:
+    if not path.is_dir():
+        return "a file of an unknown kind"
+    names = sorted(file.name for file in path.iterdir())
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"found {', '.join(names[:8]) or 'nothing'}{more}"

@@ -1,0 +1,70 @@
+"""From tensors to a model and back, without a copy and without a random start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..bilm.bilm import BiLM
+from ..bilm.config import BiLMConfig
+from ..bilm.softmax import Softmax
+from .errors import problem
+from .tensors import mean_tensors, network_tensors, softmax_tensors, state_tensors
+
+
+def assemble(
+    path: Path,
+    config: BiLMConfig,
+    vocabulary: Sequence[str] | None,
+    tensors: Mapping[str, Tensor],
+) -> BiLM:
+    """Make a model of tensors, which become its parameters.
+
+    path: Where they come from, for messages. tensors: By our names, shapes already checked.
+
+    Raises WeightsError for half a warm state, half a softmax, or a vocabulary that the model
+    cannot work with.
+    """
+    for pair in (("initial_h", "initial_c"), ("softmax.weight", "softmax.bias")):
+        there = [name for name in pair if name in tensors]
+        if len(there) == 1:
+            raise problem(path, f"holds {there[0]} without its partner: expected both of {pair}")
+    if config.initial_state == "warm" and "initial_h" not in tensors:
+        advice = "Set initial_state to 'zero', or get the weights anew"
+        raise problem(path, "says that its initial state is warm, but holds no state", advice)
+    try:
+        with torch.device("meta"):  # shapes only: no memory, no random numbers
+            lm = BiLM(config, vocabulary)
+            if "softmax.weight" in tensors:
+                lm.softmax = Softmax(len(tensors["softmax.weight"]), config.projection_dim)
+    except ValueError as error:
+        raise problem(path, str(error)) from error
+    for name in (*state_tensors(config), *mean_tensors(config)):
+        setattr(lm, name, tensors.get(name))
+    lm.load_state_dict(dict(tensors), assign=True)
+    return lm
+
+
+def config_to_store(lm: BiLM) -> BiLMConfig:
+    """The config that goes into a file: the initial state is the model's present one, unless that
+    is "carry", which no file can hold."""
+    state = lm.initial_state
+    return lm.config if state == "carry" else replace(lm.config, initial_state=state)
+
+
+def tensors_to_store(lm: BiLM) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What a file holds of a model, by our names: the network with its state and mean, and the
+    softmax."""
+    tensors = lm.state_dict()
+    config = lm.config
+    names = [name for name, _ in network_tensors(config)]
+    names += [name for name in (*state_tensors(config), *mean_tensors(config)) if name in tensors]
+    network = {name: tensors[name] for name in names}
+    if lm.softmax is None:
+        return network, {}
+    n_words = len(lm.softmax.weight)
+    return network, {name: tensors[name] for name in softmax_tensors(n_words, config)}

@@ -1,0 +1,225 @@
+"""The native format: a directory of `config.json` and `weights.safetensors`.
+
+`config.json` holds a marker, a version, and the fields of `BiLMConfig`. `weights.safetensors`
+holds the tensors by the network's own names. `vocab.txt` and `softmax.safetensors` are there when
+the model has a vocabulary and an output layer.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..bilm.config import BiLMConfig
+from .assemble import assemble, config_to_store, tensors_to_store
+from .blocks import Stored, check_finite, read_tensors
+from .errors import problem
+from .files import new_directory, read_json, write_json
+from .format import Format
+from .tensors import (
+    Place,
+    Shape,
+    mean_tensors,
+    network_tensors,
+    softmax_tensors,
+    state_tensors,
+)
+from .vocabulary import read_vocabulary, write_vocabulary
+
+if TYPE_CHECKING:
+    from ..bilm.bilm import BiLM
+
+MARKER = "spacy-elmo.bilm"
+VERSION = 1
+
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+VOCABULARY = "vocab.txt"
+SOFTMAX = "softmax.safetensors"
+FILES = frozenset({CONFIG, WEIGHTS, VOCABULARY, SOFTMAX})
+
+# Number types as safetensors and as numpy name them.
+_DTYPES = {"F16": "float16", "F32": "float32"}
+
+
+def recognise(path: Path) -> bool:
+    """A directory with our weights or our config in it."""
+    return (path / WEIGHTS).is_file() or _has_marker(path)
+
+
+def read(
+    path: Path, *, options: Path | None, vocab: Path | None, device: str | torch.device
+) -> BiLM:
+    """Read a native directory. See `Reader`.
+
+    Raises WeightsError, too, when `options` or `vocab` is given: the directory has its own.
+    """
+    for kind, given in (("options", options), ("vocab", vocab)):
+        if given is not None:
+            what = f"is a native directory with {kind} of its own, but {given} was given"
+            raise problem(path, what, f"Leave out `{kind}`")
+    config = read_config(path / CONFIG)
+    vocabulary, n_words = _vocabulary(path, config)
+    tensors = _read(
+        path / WEIGHTS,
+        network_tensors(config),
+        {**state_tensors(config), **mean_tensors(config)},
+        device,
+    )
+    if (path / SOFTMAX).is_file():
+        required = softmax_tensors(n_words, config).items()
+        tensors |= _read(path / SOFTMAX, required, {}, device)
+    return assemble(path, config, vocabulary, tensors)
+
+
+def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
+    """Write a native directory. See `Writer`.
+
+    An existing directory is replaced if it is native or empty; a model card or other files beside
+    ours stay in it.
+
+    Raises WeightsError for a path that is something else, and for values that `dtype` cannot hold.
+    """
+    if dtype not in _DTYPES.values():
+        raise problem(path, f"cannot be written as {dtype}", f"Use one of {list(_DTYPES.values())}")
+    if path.exists() and not (path.is_dir() and (_has_marker(path) or not any(path.iterdir()))):
+        raise problem(
+            path, "exists and is no directory of a biLM, so it is not replaced", "Remove it first"
+        )
+    network, softmax = tensors_to_store(lm)
+    number_type = getattr(torch, dtype)
+    for name, tensor in (network | softmax).items():
+        check_finite(path, name, tensor, number_type)
+    with new_directory(path, FILES) as aside:
+        write_config(aside / CONFIG, config_to_store(lm))
+        for file, tensors in ((WEIGHTS, network), (SOFTMAX, softmax)):
+            if tensors:
+                converted = {
+                    name: tensor.detach().to("cpu", number_type).contiguous()
+                    for name, tensor in tensors.items()
+                }
+                save_file(converted, aside / file)
+                # safetensors lets nobody but the owner read what it writes.
+                shutil.copymode(aside / CONFIG, aside / file)
+        if lm.vocabulary is not None:
+            write_vocabulary(aside / VOCABULARY, lm.vocabulary)
+
+
+FORMAT = Format(
+    description=f"a native directory ({CONFIG}, {WEIGHTS})",
+    recognise=recognise,
+    read=read,
+    write=write,
+    suffixes=("",),
+)
+
+
+def read_config(path: Path) -> BiLMConfig:
+    """Read a `config.json`.
+
+    Raises WeightsError for another kind of file, a newer version, and keys that are missing,
+    unknown or invalid.
+    """
+    values = read_json(path)
+    if values.pop("format", None) != MARKER:
+        raise problem(path, f'is no config of a biLM: expected "format": {MARKER!r}')
+    version = values.pop("version", None)
+    if version != VERSION:
+        what = f"has version {version!r}, this spacy-elmo reads version {VERSION}"
+        raise problem(path, what, "Upgrade spacy-elmo: pip install -U spacy-elmo")
+    try:
+        config = BiLMConfig.from_dict(values)
+    except ValueError as error:
+        raise problem(path, str(error), "Correct the config, or get the weights anew") from error
+    # A missing key is no choice of the default: it would change the vectors without a word.
+    for table, full in (
+        (values, config.to_dict()),
+        (values.get("char_cnn") or {}, config.to_dict()["char_cnn"] or {}),
+    ):
+        missing = sorted(full.keys() - table.keys())
+        if missing:
+            raise problem(path, f"the key {missing[0]!r} is missing", "Get the weights anew")
+    return config
+
+
+def write_config(path: Path, config: BiLMConfig) -> None:
+    """Write a `config.json`."""
+    write_json(path, {"format": MARKER, "version": VERSION, **config.to_dict()})
+
+
+def _has_marker(path: Path) -> bool:
+    try:
+        return read_json(path / CONFIG).get("format") == MARKER
+    except ValueError:
+        return False
+
+
+def _vocabulary(path: Path, config: BiLMConfig) -> tuple[list[str] | None, int]:
+    """The vocabulary, if there is one, and the number of words that there must be."""
+    n_words, rows_of = config.n_words, f"the word embedding of {path / CONFIG}"
+    if n_words is None and (path / SOFTMAX).is_file():
+        with _errors(path / SOFTMAX), safe_open(path / SOFTMAX, "numpy") as file:
+            n_words, rows_of = file.get_slice("softmax.weight").get_shape()[0], SOFTMAX
+    if (path / VOCABULARY).is_file():
+        words = read_vocabulary(path / VOCABULARY, n_words, rows_of=rows_of)
+        return words, len(words)
+    if config.n_words is not None:
+        what = f"{VOCABULARY} is missing, and this model reads whole words"
+        raise problem(path, what, "Get the weights anew")
+    return None, n_words or 0
+
+
+def _read(
+    path: Path,
+    required: Iterable[tuple[str, Shape]],
+    optional: Mapping[str, Shape],
+    device: str | torch.device,
+) -> dict[str, Tensor]:
+    with _errors(path):
+        return read_tensors(
+            path,
+            stored_tensors(path),
+            (Place(name, shape, name) for name, shape in required),
+            (Place(name, shape, name) for name, shape in optional.items()),
+            dtypes=_DTYPES.values(),
+            described_by=CONFIG,
+            device=device,
+        )
+
+
+def stored_tensors(path: Path) -> dict[str, Stored]:
+    """The tensors of a safetensors file by name, to be read a block at a time."""
+    stored = {}
+    with safe_open(path, "numpy") as file:
+        for name in file.keys():  # noqa: SIM118 (no mapping)
+            part = file.get_slice(name)
+            dtype = _DTYPES.get(part.get_dtype(), part.get_dtype())
+            stored[name] = Stored(tuple(part.get_shape()), dtype, partial(_read_rows, path, name))
+    return stored
+
+
+def _read_rows(path: Path, name: str, start: int, stop: int) -> NDArray[Any]:
+    # Opened for each block: what was read stays mapped into memory until the file is closed, and
+    # would count twice, in the file and in the parameter.
+    with safe_open(path, "numpy") as file:
+        rows: NDArray[Any] = file.get_slice(name)[start:stop]
+        return rows
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        what = f"is missing, or is no safetensors file, or is damaged or truncated ({error})"
+        raise problem(path, what, "Get the weights anew") from error
