@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from .lstm import LSTMLayer
 from .packing import pack
 from .scalar_mix import ScalarMix
 from .softmax import Softmax
+from .stack import Stack
 from .state import CarriedState, State
 from .token_cache import TokenCache
 from .token_encoder import WordEmbedding, build_token_encoder
@@ -55,9 +55,9 @@ class BiLM(nn.Module):
         super().__init__()
         self.config = config
         self.token_encoder = build_token_encoder(config)
-        self.forward_layers = nn.ModuleList(_layer(config) for _ in range(config.n_layers))
+        self.forward_layers = Stack[LSTMLayer](_layer(config) for _ in range(config.n_layers))
         self.backward_layers = (
-            nn.ModuleList(_layer(config) for _ in range(config.n_layers))
+            Stack[LSTMLayer](_layer(config) for _ in range(config.n_layers))
             if config.bidirectional
             else None
         )
@@ -97,7 +97,7 @@ class BiLM(nn.Module):
         """
         from ..formats import load
 
-        lm = load(source, options=options, vocab=vocab, device=device)
+        lm: BiLM = load(source, options=options, vocab=vocab, device=device)
         if initial_state is not None:
             lm.initial_state = initial_state
         return lm
@@ -125,7 +125,7 @@ class BiLM(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.forward_layers[0].weight.device  # type: ignore[union-attr, return-value]
+        return self._weight.device
 
     @property
     def initial_state(self) -> str:
@@ -273,18 +273,23 @@ class BiLM(nn.Module):
         with self._engine_lock:
             self._engine = None
 
+    @property
+    def _weight(self) -> Tensor:
+        return next(self.parameters())
+
     def _layers(self) -> list[list[LSTMLayer]]:
         """LSTM layers of each direction."""
         stacks = [self.forward_layers, self.backward_layers]
-        return [list(stack) for stack in stacks if stack is not None]  # type: ignore[arg-type]
+        return [list(stack) for stack in stacks if stack is not None]
 
     def _state(self, n_rows: int) -> State:
         if self.initial_state == "carry":
             return self._carried.state(n_rows, self.device)
         if self.initial_state == "warm":
-            assert self.initial_h is not None and self.initial_c is not None
+            assert self.initial_h is not None
+            assert self.initial_c is not None
             return State.repeated(self.initial_h, self.initial_c, n_rows)
-        return State.zero(self.config, n_rows, self.device, self.forward_layers[0].weight.dtype)  # type: ignore[union-attr, arg-type]
+        return State.zero(self.config, n_rows, self.device, self._weight.dtype)
 
     def _ready_engine(self) -> Engine:
         tensors = [*self.parameters(), *self.buffers()]

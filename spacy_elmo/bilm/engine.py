@@ -159,7 +159,7 @@ def _run_layer(
         step, cell, tanh = joined[:size], cells[:size], squashed_buffer[:size]
         step[:, :width] = inputs[start:end]
         gates = torch.addmm(bias, step, weight, out=gates_buffer[:size])
-        i, f, o, g = gates.split(n_cells, dim=1)
+        i, f, o, g = gates.chunk(4, dim=1)
         # tanh(x) = 2 (sigmoid(2x) - 1/2): one fast sigmoid covers all gates. The outer factor 2
         # goes into the product that follows, where it costs nothing and is exact.
         g.mul_(2)

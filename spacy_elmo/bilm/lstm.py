@@ -122,7 +122,7 @@ class _LSTMFunction(torch.autograd.Function):
             joined[start:end, width:] = last_h[:size]
             gate = torch.addmm(bias, joined[start:end], weight.t(), out=gates[start:end])
             _squash(gate, n_cells)
-            i, f, o, g = gate.split(n_cells, dim=1)
+            i, f, o, g = gate.chunk(4, dim=1)
             cell = torch.mul(last_c[:size], f, out=cells[start:end]).addcmul_(i, g)
             if cell_clip is not None:
                 cell.clamp_(-cell_clip, cell_clip)
@@ -141,7 +141,7 @@ class _LSTMFunction(torch.autograd.Function):
         return outputs, last_h, last_c
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         d_outputs, d_last_h, d_last_c = gradients
         joined, gates, first, cells, squashed, outputs, weight, projection = ctx.saved_tensors
@@ -160,7 +160,7 @@ class _LSTMFunction(torch.autograd.Function):
                 before = cells[earlier : earlier + size]
             else:
                 before = first
-            i, f, o, g = gates[start:end].split(n_cells, dim=1)
+            i, f, o, g = gates[start:end].chunk(4, dim=1)
             tanh = squashed[start:end]
             d_output = torch.add(d_outputs[start:end], dh[:size], out=d_projected[start:end])
             if ctx.proj_clip is not None:
@@ -171,7 +171,7 @@ class _LSTMFunction(torch.autograd.Function):
             if ctx.cell_clip is not None:
                 d_cell.mul_(cells[start:end].abs() < ctx.cell_clip)
             d_gate = d_gates[start:end]
-            d_i, d_f, d_o, d_g = d_gate.split(n_cells, dim=1)
+            d_i, d_f, d_o, d_g = d_gate.chunk(4, dim=1)
             torch.mul(d_cell, g, out=d_i).mul_(i).mul_(1 - i)
             torch.mul(d_cell, before, out=d_f).mul_(f).mul_(1 - f)
             torch.mul(d_hidden, tanh, out=d_o).mul_(o).mul_(1 - o)

@@ -60,7 +60,7 @@ class ScalarMix(nn.Module):
             layers = _normalise(layers, keep)
         weights = torch.softmax(self.weights, dim=0)
         mixed = torch.tensordot(weights, layers, dims=1)
-        return self.gamma * mixed
+        return torch.mul(self.gamma, mixed)
 
     def l2(self) -> Tensor:
         """Sum of the squared weights before the softmax, for the paper's regulariser

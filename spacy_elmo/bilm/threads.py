@@ -71,8 +71,12 @@ def run_side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
 
     Every job has ended when this returns or raises; the first job's exception comes first.
     """
+    if len(jobs) < 2:
+        for job in jobs:
+            job()
+        return
     with _shared.threads(len(jobs)) as pool:
-        if pool is None or len(jobs) < 2:
+        if pool is None:
             for job in jobs:
                 job()
             return

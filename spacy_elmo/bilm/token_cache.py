@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from .token_encoder import CNN_BATCH, CharCNN, WordEmbedding
+from .fast_tokens import embed_words
+from .threads import run_side_by_side
+from .token_encoder import CharCNN, WordEmbedding
+
+# Words per run through the token layer: few enough for the highway layers to stay in the cache.
+RUN = 256
 
 # Rows the table starts with; it doubles until it holds `capacity` types.
 FIRST_ROWS = 4096
@@ -72,12 +78,22 @@ class TokenCache:
         return table
 
     def _embed(self, words: Sequence[str]) -> Tensor:
-        device = next(self.encoder.parameters()).device
+        weight = next(self.encoder.parameters())
+        vectors = weight.new_empty(len(words), self.encoder.width)
         # Words of like length together: the CNN looks no further than the longest of its run.
         by_length = sorted(range(len(words)), key=lambda k: len(words[k].encode("utf-8", "ignore")))
-        vectors = next(self.encoder.parameters()).new_empty(len(words), self.encoder.width)
-        for start in range(0, len(words), CNN_BATCH):
-            run = by_length[start : start + CNN_BATCH]
-            ids = self.encoder.word_ids([words[k] for k in run]).to(device)
-            vectors[torch.tensor(run).to(device)] = self.encoder(ids)
+        runs = [by_length[k : k + RUN] for k in range(0, len(words), RUN)]
+
+        def embed(runs: Sequence[Sequence[int]]) -> None:
+            for run in runs:
+                ids = self.encoder.word_ids([words[k] for k in run]).to(weight.device)
+                if isinstance(self.encoder, CharCNN) and weight.device.type == "cpu":
+                    result = embed_words(self.encoder, ids)
+                else:
+                    result = self.encoder(ids)
+                vectors[torch.tensor(run).to(weight.device)] = result
+
+        # Every other run each, so that both jobs get short and long words.
+        jobs = [partial(embed, runs[k::2]) for k in range(min(2, len(runs)))]
+        run_side_by_side(jobs)
         return vectors

@@ -12,10 +12,7 @@ from torch.nn import functional as F
 
 from .characters import BOS_WORD, EOS_WORD, PADDING, UNK_WORD, character_ids
 from .config import BiLMConfig, CharCNNConfig
-
-# Words per run of the CNN: bounds the memory of its widest intermediate, (words, filters,
-# positions), at about 40 MB for the original's 1024 filters of width 7 and short words.
-CNN_BATCH = 512
+from .stack import Stack
 
 
 class Highway(nn.Module):
@@ -47,17 +44,16 @@ class CharCNN(nn.Module):
         self.config = config
         self.width = projection_dim
         self.char_embedding = nn.Parameter(torch.empty(config.n_characters, config.embedding_dim))
-        self.convolutions = nn.ModuleList(
+        self.convolutions = Stack[nn.Conv1d](
             nn.Conv1d(config.embedding_dim, number, width) for width, number in config.filters
         )
-        self.highways = nn.ModuleList(Highway(config.n_filters) for _ in range(config.n_highway))
+        self.highways = Stack[Highway](Highway(config.n_filters) for _ in range(config.n_highway))
         self.projection = nn.Linear(config.n_filters, projection_dim) if config.projection else None
 
     def reset_parameters(self) -> None:
         """Initialise as bilm-tf does (training.py, `_build_word_char_embeddings`)."""
         nn.init.uniform_(self.char_embedding, -1.0, 1.0)
         for convolution in self.convolutions:
-            assert isinstance(convolution, nn.Conv1d)
             if self.config.activation == "relu":
                 nn.init.uniform_(convolution.weight, -0.05, 0.05)
             else:
@@ -66,7 +62,6 @@ class CharCNN(nn.Module):
             _zero_bias(convolution)
         deviation = math.sqrt(1.0 / self.config.n_filters)
         for highway in self.highways:
-            assert isinstance(highway, Highway)
             nn.init.normal_(highway.gate.weight, 0.0, deviation)
             nn.init.constant_(highway.gate.bias, -2.0)
             nn.init.normal_(highway.transform.weight, 0.0, deviation)
@@ -92,7 +87,7 @@ class CharCNN(nn.Module):
         # one of them is enough. Exact, and three times fewer windows for English words.
         # Not on a GPU, which would have to stop and tell the host how long the words are.
         if ids.device.type == "cpu":
-            ids = ids[:, : _used_positions(ids, max(width for width, _ in self.config.filters))]
+            ids = ids[:, : used_positions(ids, max(width for width, _ in self.config.filters))]
         table = F.pad(self.char_embedding, (0, 0, 1, 0))
         characters = F.embedding(ids.long(), table).transpose(1, 2)
         features = [convolution(characters).amax(dim=2) for convolution in self.convolutions]
@@ -165,7 +160,7 @@ def build_token_encoder(config: BiLMConfig) -> CharCNN | WordEmbedding:
     return WordEmbedding(config.n_words, config.projection_dim)
 
 
-def _used_positions(ids: Tensor, widest: int) -> int:
+def used_positions(ids: Tensor, widest: int) -> int:
     """Positions up to the longest word's end mark and one window of padding behind it."""
     in_use = ((ids != PADDING) & (ids != 0)).any(dim=0).nonzero()
     longest = int(in_use[-1].item()) + 1 if len(in_use) else 0
