@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
 
+CARD = "README.md"
 PACKAGES = ("spacy-elmo", "spacy", "thinc", "torch", "numpy", "safetensors", "h5py")
 
 
@@ -18,7 +19,7 @@ def info(
         None, help="Name or path of weights. Left out: the installed versions.", show_default=False
     ),
     options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
-    vocab: Path | None = typer.Option(None, help="Vocabulary file of word-input weights."),
+    vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
     card: bool = typer.Option(False, "--card", help="Print the card of the weights as well."),
 ) -> None:
     """Describe weights, or (without any) the installation."""
@@ -29,13 +30,13 @@ def info(
         return
     from spacy_elmo.formats import load
 
-    lm = load(weights, options=options, vocab=vocab, device="cpu")
+    lm = load(weights, options=options, vocab=vocab)
     msg.table(describe(lm), divider=False)
-    path = find_card(Path(weights))
+    path = find_card(weights)
     if path is not None:
         typer.echo(f"\n{path.read_text('utf8')}" if card else f"\nCard: {path}")
     elif card:
-        typer.echo("\nNo card (README.md) beside these weights.")
+        typer.echo(f"\nNo card ({CARD}) beside these weights.")
 
 
 def versions() -> dict[str, str]:
@@ -59,11 +60,11 @@ def describe(lm: BiLM) -> dict[str, str]:
         rows = {"Input": f"{config.n_words:,} words"}
     else:
         cnn = config.char_cnn
-        filters = ", ".join(f"{number} of width {width}" for width, number in cnn.filters)
+        filters = " ".join(f"[{width}, {number}]" for width, number in cnn.filters)
         rows = {
             "Input": f"characters, at most {cnn.max_characters_per_token} per token",
             "Character embedding": f"{cnn.n_characters} x {cnn.embedding_dim}",
-            "Filters": f"{filters} ({cnn.n_filters} in all, {cnn.activation})",
+            "Filters": f"[width, number] {filters}: {cnn.n_filters} in all, {cnn.activation}",
             "Highway layers": str(cnn.n_highway),
         }
     directions = "forward and backward" if config.bidirectional else "forward only"
@@ -75,7 +76,8 @@ def describe(lm: BiLM) -> dict[str, str]:
         "Skip connections": "yes" if config.use_skip_connections else "no",
         "Clips": f"cell {_clip(config.cell_clip)}, projection {_clip(config.proj_clip)}",
         "Initial state": config.initial_state,
-        "Parameters": f"{sum(parameter.numel() for parameter in lm.parameters()):,}",
+        "Mean vector": "none" if lm.mean_layers is None else "stored, for centred similarity",
+        "Parameters": f"{n_parameters(lm):,}, without the softmax",
         "Vocabulary": f"{len(lm.vocabulary):,} words" if lm.vocabulary is not None else "none",
     }
     if lm.softmax is None:
@@ -86,11 +88,18 @@ def describe(lm: BiLM) -> dict[str, str]:
     return rows
 
 
-def find_card(weights: Path) -> Path | None:
-    """The card (README.md) in the folder of the weights, if they are a path and have one."""
-    if not weights.exists():
-        return None
-    card = (weights if weights.is_dir() else weights.parent) / "README.md"
+def n_parameters(lm: BiLM) -> int:
+    """Number of trained values that vectors depend on."""
+    named = lm.named_parameters()
+    return sum(values.numel() for name, values in named if not name.startswith("softmax."))
+
+
+def find_card(weights: str) -> Path | None:
+    """The card (README.md) in the folder of weights given by name or path, if there is one."""
+    from spacy_elmo.formats import resolve
+
+    path = resolve(weights)
+    card = (path if path.is_dir() else path.parent) / CARD
     return card if card.is_file() else None
 
 

@@ -1,0 +1,83 @@
+"""`convert`: nothing is lost on the way, nothing is overwritten unasked."""
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.softmax import Softmax
+from spacy_elmo.cli.app import app
+
+CHAR_CNN = CharCNNConfig(embedding_dim=4, filters=((1, 3), (2, 5)), n_highway=1)
+CONFIG = BiLMConfig(lstm_dim=7, projection_dim=6, char_cnn=CHAR_CNN)
+VOCABULARY = ["<S>", "</S>", "<UNK>", "the", "bank"]
+
+
+def convert(*args: object):
+    return CliRunner().invoke(app, ["convert", *map(str, args)])
+
+
+@pytest.fixture
+def native(tmp_path):
+    """A model with everything: vocabulary, softmax, warm state, card."""
+    lm = BiLM(CONFIG, VOCABULARY)
+    lm.softmax = Softmax(5, 6)
+    lm.softmax.reset_parameters()
+    lm.warm_up([["the", "bank"]])
+    lm.save(tmp_path / "native")
+    (tmp_path / "native" / "README.md").write_text("Trained on naught.")
+    return tmp_path / "native"
+
+
+def test_there_and_back_is_exact(native, tmp_path):
+    hdf5, back = tmp_path / "elmo.hdf5", tmp_path / "back"
+    assert convert(native, hdf5).exit_code == 0
+    assert json.loads((tmp_path / "elmo_options.json").read_text())["lstm"]["dim"] == 7
+    result = convert(hdf5, back)
+    assert result.exit_code == 0
+    assert str(back) in result.output
+    for file in ("config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"):
+        assert (back / file).read_bytes() == (native / file).read_bytes(), file
+
+
+def test_a_card_travels_with_native_weights_but_replaces_none(native, tmp_path):
+    target = tmp_path / "copy"
+    assert convert(native, target).exit_code == 0
+    assert (target / "README.md").read_text() == "Trained on naught."
+    (target / "README.md").write_text("My own.")
+    assert convert(native, target, "--force").exit_code == 0
+    assert (target / "README.md").read_text() == "My own."
+
+
+def test_half_the_size_in_float16(native, tmp_path):
+    assert convert(native, tmp_path / "half", "--dtype", "float16").exit_code == 0
+    full, half = (BiLM.from_pretrained(path) for path in (native, tmp_path / "half"))
+    for name, tensor in full.state_dict().items():
+        assert torch.equal(half.state_dict()[name], tensor.half().float()), name
+
+
+@pytest.mark.parametrize("name", ["other", "elmo.hdf5"])
+def test_an_existing_target_is_replaced_only_on_request(native, tmp_path, name):
+    target = tmp_path / name
+    assert convert(native, target).exit_code == 0
+    lm = BiLM(CONFIG)
+    lm.save(tmp_path / "new")
+    result = convert(tmp_path / "new", target)
+    assert result.exit_code == 1
+    assert "--force" in result.output
+    assert BiLM.from_pretrained(target).softmax is not None
+    assert convert(tmp_path / "new", target, "--force").exit_code == 0
+    again = BiLM.from_pretrained(target).state_dict()
+    assert set(again) == set(lm.state_dict())
+    for name, tensor in lm.state_dict().items():
+        assert torch.equal(again[name], tensor), name
+
+
+def test_a_mistake_leaves_nothing_behind(native, tmp_path):
+    (native / "config.json").write_text("{}")
+    result = convert(native, tmp_path / "target")
+    assert result.exit_code == 1
+    assert "config.json" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["native"]

@@ -1,0 +1,97 @@
+"""`info`: the rows say what the weights are."""
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.softmax import Softmax
+from spacy_elmo.cli.app import app
+from spacy_elmo.cli.info import describe
+
+CHAR_CNN = CharCNNConfig(embedding_dim=4, filters=((1, 3), (2, 5)), n_highway=1)
+CHARACTERS = BiLMConfig(lstm_dim=7, projection_dim=6, char_cnn=CHAR_CNN, cell_clip=3.0)
+WORDS = BiLMConfig(
+    lstm_dim=6,
+    projection_dim=6,
+    char_cnn=None,
+    n_words=5,
+    lstm_projection=False,
+    bidirectional=False,
+    use_skip_connections=False,
+    cell_clip=None,
+    proj_clip=None,
+)
+VOCABULARY = ["<S>", "</S>", "<UNK>", "the", "bank"]
+
+
+def run(*args: object) -> str:
+    result = CliRunner().invoke(app, ["info", *map(str, args)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_versions():
+    rows = dict(line.split(maxsplit=1) for line in run().splitlines() if line.strip())
+    assert rows["torch"].strip() == torch.__version__
+    assert {"Python", "spacy-elmo", "spacy", "h5py"} <= set(rows)
+
+
+def test_character_model(tmp_path):
+    lm = BiLM(CHARACTERS)
+    rows = describe(lm)
+    assert rows["Input"] == "characters, at most 50 per token"
+    assert rows["Character embedding"] == "261 x 4"
+    assert "[1, 3] [2, 5]: 8 in all, relu" in rows["Filters"]
+    assert rows["Layers"].startswith("3 of width 12 ")
+    assert rows["LSTM"] == "7 cells projected to 6, forward and backward"
+    assert rows["Clips"] == "cell 3, projection 3"
+    # By hand: characters, filters, highway, projection, then 2 layers in 2 directions.
+    cnn = 261 * 4 + (3 * 4 + 3) + (5 * 4 * 2 + 5) + 2 * (8 * 8 + 8) + (6 * 8 + 6)
+    lstm = 2 * 2 * (4 * 7 * (6 + 6) + 4 * 7 + 6 * 7)
+    assert rows["Parameters"] == f"{cnn + lstm:,}, without the softmax"
+    lm.save(tmp_path / "model")
+    printed = run(tmp_path / "model")
+    for name, value in rows.items():
+        assert f"{name}  " in printed
+        assert value in printed
+
+
+def test_word_model_with_softmax_and_warm_state():
+    lm = BiLM(WORDS, VOCABULARY)
+    lm.softmax = Softmax(5, 6)
+    lm.softmax.reset_parameters()
+    before = describe(lm)
+    assert before["Input"] == "5 words"
+    assert before["LSTM"] == "6 cells as it is, forward only"
+    assert before["Skip connections"] == "no"
+    assert before["Clips"] == "cell off, projection off"
+    assert before["Vocabulary"] == "5 words"
+    assert before["Softmax"] == "5 words x 6"
+    assert before["Parameters"] == f"{5 * 6 + 2 * (24 * 12 + 24):,}, without the softmax"
+
+
+def test_initial_state_is_what_the_weights_say(tmp_path):
+    lm = BiLM(CHARACTERS)
+    assert describe(lm)["Initial state"] == "zero"
+    lm.warm_up([["the", "bank"]])
+    lm.save(tmp_path / "warm")
+    assert describe(BiLM.from_pretrained(tmp_path / "warm"))["Initial state"] == "warm"
+
+
+@pytest.mark.parametrize("name", ["model", "weights.hdf5"])
+def test_card(tmp_path, name):
+    BiLM(CHARACTERS).save(tmp_path / name)
+    assert "No card" in run(tmp_path / name, "--card")
+    folder = tmp_path / name if (tmp_path / name).is_dir() else tmp_path
+    (folder / "README.md").write_text("Trained on naught.")
+    assert "Trained on naught." in run(tmp_path / name, "--card")
+    printed = run(tmp_path / name)
+    assert "Trained on naught." not in printed
+    assert str(folder / "README.md") in printed
+
+
+def test_published_weights(shared):
+    printed = run(shared / "weights" / "en-interim")
+    assert "3 of width 256" in printed
+    assert "2,996,432" in printed
