@@ -1,0 +1,1 @@
+"""Measures what the README's performance section says: `python -m benchmarks`."""

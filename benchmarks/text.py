@@ -1,0 +1,42 @@
+"""Text to measure on: UD English EWT, dev and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_FOLDER = Path(__file__).parent.parent.parent / "shared" / "eval" / "ud-english-ewt"
+FILES = ("en_ewt-ud-dev.conllu", "en_ewt-ud-test.conllu")
+
+
+@dataclass(frozen=True)
+class Text:
+    """sentences: Lists of words. raw: The same sentences as they were written."""
+
+    sentences: list[list[str]]
+    raw: list[str]
+
+
+def read_text(folder: Path) -> Text:
+    """Read the CoNLL-U files of a folder. Exits with a message where they are missing."""
+    sentences: list[list[str]] = []
+    raw: list[str] = []
+    for name in FILES:
+        path = folder / name
+        if not path.exists():
+            raise SystemExit(
+                f"{path} is missing: get UD_English-EWT (github.com/UniversalDependencies) and "
+                "name its folder with --text"
+            )
+        words: list[str] = []
+        for line in path.read_text(encoding="utf8").splitlines():
+            if line.startswith("# text = "):
+                raw.append(line.removeprefix("# text = "))
+            elif line and not line.startswith("#"):
+                number, word = line.split("\t")[:2]
+                if number.isdigit():
+                    words.append(word)
+            elif not line and words:
+                sentences.append(words)
+                words = []
+    return Text(sentences, raw)
