@@ -1,0 +1,45 @@
+"""Gradients of the differentiable path against finite differences of the oracle."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+
+from tests.bilm.oracle_cases import CASES, VOCABULARY, Array, Case, warm_state
+from tests.reference.elmo import ReferenceElmo, Sentence
+from tests.reference.package_layout import state_dict
+
+
+@pytest.mark.parametrize("start", ["zero", "warm"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_gradients_are_those_of_the_oracle(case: Case, start: str) -> None:
+    """Autograd of `forward` in float64 against central differences of the oracle, for a random
+    direction in the space of each weight."""
+    elmo, lm = case.build()
+    lm = lm.double()
+    state = warm_state(elmo) if start == "warm" else elmo.zero_state()
+    if start == "warm":
+        lm.initial_h, lm.initial_c = (torch.from_numpy(part) for part in state)
+        lm.initial_state = "warm"
+    batch: list[Sentence] = [["the", "bank", "Zürich"], [], ["raised"], ["bank", ".", "the", "."]]
+    rng = np.random.default_rng(9)
+    answer = lm.forward(batch)
+    factors = rng.normal(size=answer.shape)
+    (answer * torch.from_numpy(factors)).sum().backward()  # type: ignore[no-untyped-call]
+    gradients = {name: tensor.grad for name, tensor in lm.named_parameters()}
+
+    def loss(weights: Mapping[str, Array]) -> float:
+        model = ReferenceElmo(weights, case.options(), VOCABULARY)
+        layers = np.concatenate([model.layers(sentence, state) for sentence in batch], axis=1)
+        return float((layers * factors).sum())
+
+    for name, weight in elmo.weights.items():
+        step = rng.normal(size=weight.shape)
+        up, down = (loss({**elmo.weights, name: weight + s * step}) for s in (1e-6, -1e-6))
+        ((tensor, direction),) = state_dict({name: step}).items()
+        gradient = gradients[tensor]
+        assert gradient is not None, tensor
+        expected = (up - down) / 2e-6
+        actual = float((gradient.numpy() * direction).sum())
+        assert actual == pytest.approx(expected, rel=1e-5, abs=1e-6), tensor
