@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
+
 from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
 
 # The published sizes (Peters et al. 2018; allennlp.org/elmo): cells, projection, highway layers.
@@ -64,7 +66,7 @@ def peak_gflops() -> float:
 def machine() -> str:
     """The first line of the report."""
     try:
-        with open("/proc/cpuinfo", encoding="utf8") as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf8") as lines:
             processor = next(line.split(":")[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         processor = platform.processor() or platform.machine()

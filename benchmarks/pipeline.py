@@ -8,6 +8,7 @@ from pathlib import Path
 
 import spacy
 from spacy.language import Language
+
 from spacy_elmo import BiLM
 
 from .measure import best_of, random_lm, seconds

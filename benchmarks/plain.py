@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from spacy_elmo import BiLM
 from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.lstm import LSTMLayer
-from torch import Tensor, nn
 
 BATCH_SIZE = 32
 

@@ -210,8 +210,8 @@ class BiLM(nn.Module):
 
         Raises ValueError for a sentence that is a string or holds something else than strings.
         """
-        sentences = check_sentences(sentences)
         if self.initial_state == "carry":
+            sentences = check_sentences(sentences)
             with torch.no_grad():
                 layers = self.forward(sentences)
                 result = layers if mix is None else mix(layers)
@@ -254,7 +254,7 @@ class BiLM(nn.Module):
         """
         from .state import mean_state
 
-        rows = [list(words) for words in check_sentences(list(sentences)) if len(words)]
+        rows = [list(words) for words in check_sentences(sentences) if len(words)]
         if not rows:
             raise ValueError("warm_up needs some running text: at least one sentence with a word")
         with torch.no_grad():

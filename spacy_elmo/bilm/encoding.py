@@ -30,10 +30,13 @@ def check_sentences(sentences: Iterable[Sentence]) -> list[Sentence]:
     Raises ValueError, naming the place, for a sentence that is a string (forgotten to split?) or
     holds something else than strings.
     """
+    return list(_checked(sentences))
+
+
+def _checked(sentences: Iterable[Sentence]) -> Iterator[Sentence]:
     if isinstance(sentences, str):
         raise ValueError("expected a list of sentences, each a list of words: got a string")
-    checked = list(sentences)
-    for number, words in enumerate(checked):
+    for number, words in enumerate(sentences):
         if isinstance(words, str):
             raise ValueError(
                 f"sentence {number} is the string {words[:40]!r}: expected a list of words"
@@ -41,7 +44,7 @@ def check_sentences(sentences: Iterable[Sentence]) -> list[Sentence]:
         for word in words:
             if not isinstance(word, str):
                 raise ValueError(f"sentence {number} holds {word!r}: expected words (strings)")
-    return checked
+        yield words
 
 
 def encode_windows(
@@ -84,12 +87,11 @@ def encode_window(
 def _windows(sentences: Iterable[Sentence], max_tokens: int) -> Iterator[list[Sentence]]:
     window: list[Sentence] = []
     n_tokens = 0
-    for words in sentences:
-        (checked,) = check_sentences([words])
-        if window and (n_tokens + len(checked) > max_tokens or len(window) == WINDOW_SENTENCES):
+    for words in _checked(sentences):
+        if window and (n_tokens + len(words) > max_tokens or len(window) == WINDOW_SENTENCES):
             yield window
             window, n_tokens = [], 0
-        window.append(checked)
-        n_tokens += len(checked)
+        window.append(words)
+        n_tokens += len(words)
     if window:
         yield window
