@@ -1,0 +1,116 @@
+"""Contextual vectors tell the senses of a word apart.
+
+    python examples/demo.py [WEIGHTS]
+
+Reads sentences with the word "bank" in four senses, and finds for each occurrence the other one
+with the most similar vector. A static vector cannot do that: to it, all of them are the same.
+WEIGHTS is a name or a path; left out, it is the packaged English model.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import spacy
+from spacy.tokens import Token
+from wasabi import msg
+
+from spacy_elmo import WeightsError
+from spacy_elmo.formats import PACKAGED, resolve
+
+WORD = "bank"
+# From novels and travel books in the public domain, some of them shortened.
+SENTENCES = {
+    "money": (
+        "He had been for many years cashier of a private bank in Baggot Street.",
+        "I wanted Matthew to put it in the Savings Bank in the first place.",
+        "You know I only get five per cent in the savings bank.",
+        "To my amazement they brought the money to the bank on Sunday evening.",
+        "In the days of the Arcadia Mixture I had no bank account.",
+        "This is the biggest deposit your bank has ever received.",
+        "Although I am now president, I should not care to ask any special favor of the bank.",
+    ),
+    "shore": (
+        "Alice was beginning to get very tired of sitting by her sister on the bank.",
+        "Here, too, we dined and did some washing and botanizing, while he lay on the bank.",
+        "One day, as I was lying asleep on the warm grass by the river bank, I heard a splash.",
+        "All of a sudden he fancied something was floundering in the mud close to the bank.",
+        "He soon arrived at the opposite bank, where he fastened his boat.",
+        "At times he would walk along the river bank or in the forest.",
+    ),
+    "heap": (
+        "The sun went down in a stormy-looking bank of clouds.",
+        "As the sun sank lower a big bank of clouds arose toward the north.",
+        "A white bank of clouds extended half-way up the sky.",
+        "A great bank of clouds rolled slowly away from the face of the moon.",
+        "She walked through the wet, cold grass to the bank of snow.",
+    ),
+    "rely": (
+        "I'm not going to bank on that, said I.",
+        "An' he'd do it in a minute, ye kin bank on that.",
+        "Meanwhile my tailor has refused to bank upon my prospects.",
+    ),
+}
+# The model of the tests, beside a checkout that has no packaged one.
+FALLBACK = Path(__file__).resolve().parents[2] / "shared" / "weights" / "en-interim"
+
+
+def main(weights: str | None = None) -> None:
+    """Print the nearest other occurrence of each occurrence, and how many share its sense."""
+    weights = weights or default_weights()
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": {"weights": weights}})
+    senses = [sense for sense, texts in SENTENCES.items() for _ in texts]
+    docs = nlp.pipe(text for texts in SENTENCES.values() for text in texts)
+    tokens = [next(token for token in doc if token.lower_ == WORD) for doc in docs]
+
+    print(f"Each '{WORD}' and the other one whose vector is most similar ({weights}):\n")
+    rows, same = [], 0
+    for i, token in enumerate(tokens):
+        others = [j for j in range(len(tokens)) if j != i]
+        cosines = {j: token._.elmo_similarity(tokens[j]) for j in others}
+        nearest = max(others, key=cosines.__getitem__)
+        agree = senses[i] == senses[nearest]
+        same += agree
+        cells = (snippet(token), snippet(tokens[nearest]), f"{cosines[nearest]:.3f}")
+        rows.append((senses[i], *cells, senses[nearest] if agree else f"{senses[nearest]} (!)"))
+    header = ("sense", "occurrence", "nearest other occurrence", "cosine", "its sense")
+    msg.table(rows, header=header, divider=True, max_col=60)
+    pairs = len(tokens) * (len(tokens) - 1)
+    chance = sum(len(texts) * (len(texts) - 1) for texts in SENTENCES.values()) / pairs
+    print(
+        f"{same} of {len(tokens)} have their nearest in the same sense "
+        f"({same / len(tokens):.0%}; by chance {chance:.0%})."
+    )
+
+
+def default_weights() -> str:
+    """The packaged model, or else the one beside the checkout."""
+    try:
+        resolve(PACKAGED[0])
+    except WeightsError as error:
+        if not FALLBACK.is_dir():
+            raise WeightsError(f"{error} The demo also looked for {FALLBACK}.") from error
+        return str(FALLBACK)
+    return PACKAGED[0]
+
+
+def snippet(token: Token, before: int = 24, after: int = 20) -> str:
+    """The token with the words around it, cut to a width."""
+    text, start = token.doc.text, token.idx
+    left, right = text[:start], text[start + len(token) :]
+    if len(left) > before:
+        left = "…" + left[-before:].partition(" ")[2]
+    if len(right) > after:
+        right = right[:after].rpartition(" ")[0] + "…"
+    return f"{left:>{before}}{token.text}{right:<{after}}"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except WeightsError as error:
+        msg.fail("The demo needs weights", str(error), exits=1)
