@@ -59,7 +59,7 @@ class ScalarMix(nn.Module):
         if self.layer_norm:
             layers = _normalise(layers, keep)
         weights = torch.softmax(self.weights, dim=0)
-        mixed = torch.tensordot(weights, layers, dims=1)
+        mixed = torch.tensordot(weights.to(layers.dtype), layers, dims=1)
         return torch.mul(self.gamma, mixed)
 
     def l2(self) -> Tensor:
