@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -266,6 +267,14 @@ class BiLM(nn.Module):
     def reset_state(self) -> None:
         """Forget the state carried from call to call."""
         self._carried.reset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What the engine holds is computed anew: a copy has weights of its own.
+        return {**self.__dict__, "_engine": None, "_engine_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._engine_lock = threading.Lock()
 
     def weights_changed(self) -> None:
         """Forget everything computed from the weights. Changes by PyTorch's own optimizers and
