@@ -28,11 +28,16 @@ setup(
     long_description=readme(),
     long_description_content_type="text/markdown",
     author="spacy-elmo contributors",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["spacy_elmo", "spacy_elmo.*"]),
     package_data={"spacy_elmo": ["py.typed", "models/**/*"]},
     entry_points={
+        "spacy_factories": ["elmo = spacy_elmo.pipeline.component:make_elmo"],
+        "spacy_architectures": [
+            "spacy-elmo.BiLM.v1 = spacy_elmo.pipeline.architectures:build_bilm_v1",
+            "spacy-elmo.ElmoListener.v1 = spacy_elmo.pipeline.listener:build_elmo_listener_v1",
+        ],
         "spacy_cli": ["elmo = spacy_elmo.cli.spacy_plugin:app"],
     },
     zip_safe=False,

@@ -1,0 +1,31 @@
+"""The demo that `make demo` runs, as a user runs it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+DEMO = Path(__file__).parents[1] / "examples" / "demo.py"
+
+
+def run(*args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(DEMO), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_finds_senses_better_than_chance(shared):
+    result = run(shared / "weights" / "en-interim")
+    assert result.returncode == 0, result.stderr
+    figures = re.search(r"^(\d+) of 21 .* \(\d+%; by chance (\d+)%\)", result.stdout, re.M)
+    assert figures is not None, result.stdout
+    # 98 of the 420 pairs share a sense, counted by hand from the sizes 7, 6, 5 and 3.
+    assert figures[2] == "23"
+    assert int(figures[1]) >= 10
+    assert len(re.findall(r"^(money|shore|heap|rely) ", result.stdout, re.M)) == 21
+
+
+def test_says_what_it_needs(tmp_path):
+    result = run(tmp_path / "absent")
+    assert result.returncode == 1
+    assert "absent" in result.stdout
+    assert "Traceback" not in result.stderr
