@@ -1,0 +1,1 @@
+"""Pretraining: prepared corpora, the training loop, evaluation. Only `prepare` needs spaCy."""

@@ -1,0 +1,126 @@
+"""Reading a prepared corpus: its contents, and every way in which a folder can be no corpus."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spacy_elmo.bilm.characters import character_ids
+from spacy_elmo.pretraining.corpus import Corpus, CorpusError
+from spacy_elmo.pretraining.prepare import prepare
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "text.txt").write_text("the cat sat on the mat\nthe dog\n", "utf8")
+    prepare([folder / "text.txt"], folder / "corpus", tokenized=True, min_count=1, max_vocab=5)
+    return folder / "corpus"
+
+
+def test_contents(prepared: Path) -> None:
+    corpus = Corpus(prepared)
+    assert corpus.vocabulary == ["<S>", "</S>", "<UNK>", "the", "cat"]
+    assert corpus.types == [*corpus.vocabulary, "dog", "mat", "on", "sat"]
+    assert len(corpus) == 2
+    assert corpus.sentence(0).tolist() == [3, 4, 8, 7, 3, 6]
+    assert corpus.sentence(1).tolist() == [3, 5]
+    assert corpus.word_of_type.tolist() == [0, 1, 2, 3, 4, 2, 2, 2, 2]
+    assert np.array_equal(corpus.characters, character_ids(corpus.types))
+    assert corpus.meta["n_unknown"] == 4
+    for array in (corpus.tokens, corpus.sentences, corpus.characters):
+        assert isinstance(array, np.memmap)
+
+
+def test_another_vocabulary(prepared: Path) -> None:
+    vocabulary = ["<S>", "</S>", "<UNK>", "dog", "horse", "the"]
+    corpus = Corpus(prepared, vocabulary)
+    assert corpus.n_vocabulary == 6
+    assert corpus.word_of_type[corpus.sentence(1)].tolist() == [5, 3]
+    assert corpus.word_of_type.tolist() == [0, 1, 2, 5, 2, 3, 2, 2, 2]
+    with pytest.raises(ValueError, match="first three words"):
+        Corpus(prepared, ["dog", "horse"])
+
+
+def change(name: str, key: str, value: object) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        meta = json.loads((folder / name).read_text("utf8"))
+        (folder / name).write_text(json.dumps(meta | {key: value}), "utf8")
+
+    return damage
+
+
+def cut(name: str, size: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-size]) and None
+
+
+def without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without("corpus.json"), "no prepared corpus: there is no corpus.json"),
+        (cut("corpus.json", 5), "corpus.json is damaged"),
+        (change("corpus.json", "format", "other"), "does not describe a prepared corpus"),
+        (change("corpus.json", "version", 2), "is of version 2"),
+        (change("corpus.json", "n_types", "many"), "n_types must be a positive number"),
+        (change("corpus.json", "n_tokens", 9), r"tokens.npy holds uint32 \(8,\).*\(9,\)"),
+        (change("corpus.json", "n_vocabulary", 99), "more words than there are types"),
+        (change("corpus.json", "n_vocabulary", 6), "vocab.txt has 5 lines"),
+        *(
+            (without(name), f"incomplete: there is no {name}")
+            for name in ("tokens.npy", "vocab.txt")
+        ),
+        *(
+            (cut(f"{name}.npy", 1), f"{name}.npy is cut short")
+            for name in ("tokens", "sentences", "characters")
+        ),
+        (cut("tokens.npy", 150), "tokens.npy is cut short"),
+        (cut("types.txt", 3), "types.txt has 8 lines, but corpus.json says 9"),
+        (
+            lambda folder: np.save(folder / "sentences.npy", np.array([0, 8, 8])),
+            "does not divide tokens.npy into sentences",
+        ),
+        (
+            lambda folder: np.save(folder / "tokens.npy", np.zeros(8)),
+            r"holds float64 \(8,\), but corpus.json asks for uint32 \(8,\)",
+        ),
+    ],
+)
+def test_damage_is_named(
+    prepared: Path, tmp_path: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    folder = shutil.copytree(prepared, tmp_path / "damaged")
+    damage(folder)
+    with pytest.raises(CorpusError, match=message):
+        Corpus(folder)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        Corpus(tmp_path / "nowhere")
+
+
+def test_without_spacy(tmp_path: Path) -> None:
+    """Tokenised text can be prepared, and every corpus read, where spaCy is not installed."""
+    (tmp_path / "text.txt").write_text("a b c\n", "utf8")
+    script = f"""
+import sys
+sys.modules.update(spacy=None, thinc=None, typer=None)
+from spacy_elmo.pretraining.corpus import Corpus
+from spacy_elmo.pretraining.packing import PackedStream
+from spacy_elmo.pretraining.prepare import prepare
+prepare([{str(tmp_path / "text.txt")!r}], {str(tmp_path / "corpus")!r}, tokenized=True, min_count=1)
+print(next(PackedStream(Corpus({str(tmp_path / "corpus")!r}), 1, 4)).targets.tolist())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[[[3, 4, 5, 1]], [[5, 4, 3, 0]]]"
