@@ -35,7 +35,9 @@ def prepare(
         50, min=3, help="Characters (bytes) per word, the two word boundaries among them."
     ),
     n_process: int = typer.Option(1, "--n-process", "-n", help="Processes; -1 for all cores."),
-    force: bool = typer.Option(False, "--force", "-f", help="Replace OUTPUT if it is a corpus."),
+    force: bool = typer.Option(
+        False, "--force", "-f", help="Replace a corpus, or what a killed run left."
+    ),
 ) -> None:
     """Prepare text for pretraining: tokenise it, count its words, number them."""
     from tqdm import tqdm

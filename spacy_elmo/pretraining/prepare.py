@@ -74,7 +74,7 @@ def prepare(
         held-out text; `max_vocab` and `min_count` then do nothing.
     max_characters: Characters (bytes) per word, the two word boundaries among them.
     n_process: Processes; -1 for all cores.
-    force: Replace an existing corpus.
+    force: Replace an existing corpus, or the remains of a run that was killed.
     advance: Called with the number of bytes (of files as stored) read since the last call.
 
     Returns what `corpus.json` holds: sizes, settings, and counts of what was dropped and repaired.
@@ -89,11 +89,8 @@ def prepare(
         raise ValueError(f"max_vocab must be at least 3, not {max_vocab}")
     known = None if vocabulary is None else read_vocabulary(Path(vocabulary))
     output = Path(output)
-    _check_output(output, force)
     partial = output.with_name(output.name + ".partial")
-    if partial.exists():  # left by a run that was killed
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
+    _make_room(output, partial, force)
     try:
         blocks = read_blocks(sources, advance)
         with _Spilled(partial) as spilled:
@@ -222,13 +219,24 @@ def _write_array(path: Path, blocks: Iterable[NDArray[Any]], dtype: str, *shape:
             file.write(block.astype(dtype, copy=False).tobytes())
 
 
-def _check_output(output: Path, force: bool) -> None:
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not force:
-        raise FileExistsError(f"{output} exists already: give another name, or force to replace it")
-    if not (output / "corpus.json").is_file():
-        raise FileExistsError(f"{output} exists and is no prepared corpus, so it is not replaced")
+def _make_room(output: Path, partial: Path, force: bool) -> None:
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        if not force:
+            raise FileExistsError(
+                f"{output} exists already: give another name, or force to replace it"
+            )
+        if not (output / "corpus.json").is_file():
+            raise FileExistsError(
+                f"{output} exists and is no prepared corpus, so it is not replaced"
+            )
+    if partial.exists():
+        if not force:
+            raise FileExistsError(
+                f"{partial} exists: another run is at work on it, or was killed; in that case "
+                "delete it, or force to start again"
+            )
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
 
 
 def _put_in_place(partial: Path, output: Path) -> None:

@@ -129,7 +129,10 @@ def test_killed_while_it_works(tmp_path: Path, kill: signal.Signals) -> None:
     # No worker is left behind.
     wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
 
-    prepare([write(tmp_path)], out)  # the next run clears up
+    if kill == signal.SIGKILL:
+        with pytest.raises(FileExistsError, match=r"out.partial exists: another run .* was killed"):
+            prepare([write(tmp_path)], out)
+    prepare([write(tmp_path)], out, force=True)
     assert len(Corpus(out)) > 0
     assert not partial.exists()
 
