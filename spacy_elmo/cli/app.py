@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-COMMANDS = ("info", "convert")
+COMMANDS = ("info", "convert", "prepare")
 
 
 class CommandFiles(TyperGroup):
