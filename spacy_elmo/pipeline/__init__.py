@@ -1,0 +1,1 @@
+"""spaCy: the `elmo` component, its architectures, and what it puts on Docs."""

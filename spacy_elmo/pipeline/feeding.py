@@ -1,0 +1,184 @@
+"""How `elmo` feeds the pipes that listen to it, and takes their gradients back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples
+from thinc.api import Model, Optimizer
+
+from . import attributes
+from .architectures import BiLMModel, begin_layers, encode_layers, get_shim
+from .gradients import Gradients
+from .link import Answer
+from .listener import ElmoListener
+from .passing import DocLayers, PassingLayers
+
+
+class Feeding:
+    """The part of the component that spaCy's `Language` and the listeners talk to.
+
+    spaCy calls `update` in the order of the pipeline, so the layers go to the listeners first, and
+    their gradients come back while their own pipes are updated. It asks for the new weights
+    (`finish_update`) at the end, as `spacy train` does, or right after `update`, as `nlp.update`
+    with an optimiser does: before any gradient has come.
+    """
+
+    name: str
+    model: BiLMModel
+    attribute: str
+    frozen: bool
+    listener_map: dict[str, list[ElmoListener]]
+
+    def start_feeding(self) -> None:
+        """Set up what this class keeps."""
+        self.listener_map = {}
+        self.passing = PassingLayers()
+        self._gradients: Gradients | None = None
+        self._deferred: Optimizer | None = None
+
+    @property
+    def listeners(self) -> list[ElmoListener]:
+        """The listeners that this component feeds."""
+        return [each for name in self.listening_components for each in self.listener_map[name]]
+
+    @property
+    def listening_components(self) -> list[str]:
+        """Names of the pipes that listen."""
+        return list(self.listener_map)
+
+    def find_listeners(self, component: Any) -> None:
+        """Link the listeners of a pipe that stands after this one; spaCy calls this.
+
+        Where several `elmo` components stand before a listener of any ("*"), the nearest feeds it.
+
+        Raises ValueError for listeners made for other weights, and for a component that writes the
+        same extension attributes.
+        """
+        if isinstance(component, Feeding) and component.attribute == self.attribute:
+            raise ValueError(attribute_taken(self.attribute, component.name, self.name))
+        if not isinstance(getattr(component, "model", None), Model):
+            return
+        for node in component.model.walk():
+            if (
+                isinstance(node, ElmoListener)
+                and not node.layers
+                and node.upstream_name in ("*", self.name)
+            ):
+                self.add_listener(node, component.name)
+
+    def add_listener(self, listener: ElmoListener, component_name: str) -> None:
+        """Feed a listener. Raises ValueError for one made for other weights."""
+        before = listener.link.upstream
+        if before is not None and before is not self:
+            before.remove_listener(listener, component_name)
+        listener.link.connect(self, component_name)
+        listeners = self.listener_map.setdefault(component_name, [])
+        if listener not in listeners:
+            listeners.append(listener)
+        if get_shim(self.model).is_loaded:
+            listener.set_sizes(*listener.link.sizes(listener))
+
+    def remove_listener(self, listener: ElmoListener, component_name: str) -> bool:
+        """No longer feed a listener; returns whether it was fed."""
+        listeners = self.listener_map.get(component_name, [])
+        if listener not in listeners:
+            return False
+        listeners.remove(listener)
+        listener.link.disconnect()
+        if not listeners:
+            del self.listener_map[component_name]
+        return True
+
+    def layers_for(self, docs: Sequence[Doc], listener: ElmoListener) -> list[DocLayers]:
+        """All layers of Docs, without gradients: those on their way from `set_annotations`, those
+        kept on the Doc, or else computed now."""
+        found: list[DocLayers | None] = [self.passing.take(doc, listener) for doc in docs]
+        for k, doc in enumerate(docs):
+            kept = None if found[k] else attributes.layers(doc, self.attribute)
+            if kept is not None:
+                found[k] = DocLayers.of(doc, kept)
+        missing = [k for k in range(len(docs)) if found[k] is None]
+        computed = encode_layers(self.model, [docs[k] for k in missing])
+        for k, values in zip(missing, computed, strict=True):
+            found[k] = DocLayers.of(docs[k], values)
+        return [each for each in found if each is not None]
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Run the language model for the listeners; their gradients come back later, unless it is
+        frozen. The loss is the sum of their squares.
+
+        drop: Not used: a listener has the dropout of its own pipe.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "Elmo.update")
+        self.finish_gradients()
+        listeners = self.listeners
+        docs = [example.predicted for example in examples]
+        if not listeners or not docs:
+            return losses
+        layers, backprop = begin_layers(self.model, docs)
+        gradients = None
+        if not self.frozen:
+            shapes = [each.shape for each in layers]
+            gradients = Gradients(self.model.ops, shapes, len(listeners), backprop)
+            self._gradients = gradients
+        for listener in listeners:
+            listener.receive(docs, layers, self._answer(gradients, losses))
+        if sgd:
+            self.finish_update(sgd)
+        return losses
+
+    def _answer(self, gradients: Gradients | None, losses: dict[str, float]) -> Answer | None:
+        if gradients is None:
+            return None
+
+        def receive(parts: Sequence[tuple[int, Any]]) -> None:
+            before = gradients.loss
+            gradients.receive(parts)
+            losses[self.name] += gradients.loss - before
+            if gradients.is_sent and self._deferred is not None:
+                self.finish_gradients()
+
+        return receive
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the weights with the gradients that have come.
+
+        Called before any has, as `nlp.update` does: this is made up for when they have, for the
+        gradients belong to the weights they were computed with.
+        """
+        if self._gradients is not None and self._gradients.n_received == 0:
+            self._deferred = sgd
+            return
+        self._deferred = sgd
+        self.finish_gradients()
+
+    def finish_gradients(self) -> None:
+        """Walk the way back that is still open, and make up for a deferred update."""
+        gradients, self._gradients = self._gradients, None
+        sgd, self._deferred = self._deferred, None
+        if gradients is not None:
+            gradients.send()
+        if sgd is not None:
+            self.model.finish_update(sgd)
+
+
+def attribute_taken(attribute: str, name: str, other: str) -> str:
+    """Message for two components with one name for their extension attributes."""
+    return (
+        f"components {other!r} and {name!r} would both write `._.{attribute}`: give one of them "
+        "another name for its extension attributes, for instance "
+        f'config={{"attribute": "{attribute}_2"}}'
+    )

@@ -1,0 +1,291 @@
+"""The biLM inside a Thinc model.
+
+Not Thinc's `PyTorchShim`: that one switches the module between training and evaluation while other
+threads use it, ignores averaged weights, and hands its id on to its copies, so that their
+parameters share one optimiser state.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import srsly  # type: ignore[import-untyped]
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from thinc.api import ArgsKwargs, Optimizer, get_torch_default_device, torch2xp, xp2torch
+from thinc.shims import Shim
+from torch import Tensor
+
+from ..bilm.bilm import BiLM
+from ..bilm.config import BiLMConfig
+from ..bilm.scalar_mix import ScalarMix
+from .source import Source
+from .storage import Floats
+
+Sentences = Sequence[Sequence[str]]
+
+
+class BiLMShim(Shim):
+    """Holds a `BiLM`, loaded when it is first asked for.
+
+    source: Where the weights come from.
+    layer_weights: Share of each layer in the mixed vector, token layer first; None: equal shares.
+    gamma: Scale of the mixed vector.
+
+    The attributes below are settings of the moment: they are never saved with the weights.
+
+    frozen: Whether the weights stay as they are. learn_rate_factor: What the optimiser's learning
+    rate is multiplied by. cache_size: Word types whose token-layer vector is kept.
+    batch_tokens: Bound of the tokens computed together; None: by memory.
+    """
+
+    def __init__(
+        self, source: Source, *, layer_weights: Sequence[float] | None = None, gamma: float = 1.0
+    ) -> None:
+        super().__init__(None)
+        self.source = source
+        self.layer_weights = _shares(layer_weights)
+        self.gamma = float(gamma)
+        self.frozen = True
+        self.learn_rate_factor = 1.0
+        self.cache_size: int | None = None
+        self.batch_tokens: int | None = None
+        self.device: torch.device = get_torch_default_device()
+        self._mix: ScalarMix | None = None
+        self._lock = threading.Lock()
+
+    # The weights
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the weights are there."""
+        return self._model is not None
+
+    @property
+    def lm(self) -> BiLM:
+        """The language model, loaded now if it was not."""
+        with self._lock:
+            if self._model is None:
+                self._take(self.source.load(self.device))
+            lm: BiLM = self._model
+            return lm
+
+    def reload(self, source: Source | None = None) -> None:
+        """Load the weights anew. When that fails, those that were there stay."""
+        with self._lock:
+            source = self.source if source is None else source
+            self._take(source.load(self.device))
+            self.source = source
+
+    def configure(
+        self,
+        *,
+        frozen: bool = True,
+        learn_rate_factor: float = 1.0,
+        cache_size: int | None = None,
+        batch_tokens: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        """Set the settings of the moment; see the class. device: None leaves it as it is."""
+        self.frozen = frozen
+        self.learn_rate_factor = learn_rate_factor
+        self.cache_size = cache_size
+        self.batch_tokens = batch_tokens
+        if device is not None:
+            self.device = torch.device(device)
+        with self._lock:
+            if self._model is not None:
+                self._take(self._model)
+
+    def _take(self, lm: BiLM) -> None:
+        mix = self._mix_of(lm.config.n_outputs)
+        self.source.set_initial_state(lm)
+        lm.to(self.device).requires_grad_(not self.frozen)
+        if self.cache_size is not None:
+            lm.cache_size = self.cache_size
+        self._mix = mix.to(self.device)
+        self._model = lm
+
+    def _mix_of(self, n_layers: int) -> ScalarMix:
+        shares = self.layer_weights
+        if shares is None:
+            shares = [1 / n_layers] * n_layers
+        if len(shares) != n_layers:
+            raise ValueError(
+                f"layer_weights has {len(shares)} numbers, but these weights have {n_layers} "
+                "layers (the token layer counts)"
+            )
+        with np.errstate(divide="ignore"):
+            # The mix takes a softmax: a share of 0 is a weight of minus infinity.
+            weights = np.log(shares)
+        mix = ScalarMix(n_layers, weights=weights.tolist(), gamma=self.gamma)
+        return mix.requires_grad_(False)
+
+    # Forwards and backwards
+
+    @property
+    def mix_weights(self) -> Floats:
+        """What each layer is multiplied by in the mixed vector. *Shape:* (n_layers,)."""
+        mix = self._mix_of(self.lm.config.n_outputs)
+        weights: Floats = (torch.softmax(mix.weights, 0) * mix.gamma).numpy()
+        return weights
+
+    def encode(self, sentences: Sentences, *, mixed: bool) -> list[Floats]:
+        """Layers of each sentence, or their mix, without gradients.
+
+        Returns per sentence *Shape:* (n_layers, n_tokens, width), mixed: (n_tokens, width).
+        """
+        lm = self.lm
+        return lm.encode(
+            sentences, mix=self._mix if mixed else None, batch_tokens=self.batch_tokens
+        )
+
+    def begin_layers(self, sentences: Sentences) -> tuple[Tensor, Callable[[Tensor], None]]:
+        """Layers of all words with a way back: gradients add up in the parameters.
+
+        Returns the layers, detached, *Shape:* (n_layers, n_words, width), and what to call with
+        their gradient.
+        """
+        layers = self.lm(sentences)
+
+        def backprop(gradient: Tensor) -> None:
+            torch.autograd.backward(layers, gradient)
+
+        return layers.detach(), backprop
+
+    def __call__(self, inputs: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
+        """Thinc's generic call: `ArgsKwargs` of one argument, the sentences."""
+        (sentences,) = inputs.args if isinstance(inputs, ArgsKwargs) else (inputs,)
+        if is_train and not self.frozen:
+            return self.begin_layers(sentences)
+        parts = self.encode(sentences, mixed=False)
+        n_layers, width = self.lm.config.n_outputs, self.lm.config.width
+        empty = np.zeros((n_layers, 0, width), dtype=np.float32)
+        return torch.from_numpy(np.concatenate([empty, *parts], axis=1)), lambda gradient: None
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Give the optimiser every parameter that has a gradient."""
+        lm = self._model
+        if lm is None:
+            return
+        scale = {} if self.learn_rate_factor == 1.0 else {"lr_scale": self.learn_rate_factor}
+        changed = False
+        for name, parameter in lm.named_parameters():
+            if parameter.grad is None:
+                continue
+            data, gradient = (
+                cast(Any, torch2xp(parameter.data)),
+                cast(Any, torch2xp(parameter.grad)),
+            )
+            array, _ = optimizer((self.id, name), data, gradient, **scale)
+            parameter.data = xp2torch(array, device=parameter.device)
+            parameter.grad = None
+            changed = True
+        if changed:
+            lm.weights_changed()
+
+    @contextmanager
+    def use_params(self, params: Mapping[Any, Any]) -> Iterator[None]:
+        """Use other values of parameters, averages for instance, inside the block."""
+        lm = self._model
+        named = {} if lm is None else dict(lm.named_parameters())
+        own = {name: params[self.id, name] for name in named if (self.id, name) in params}
+        if not own:
+            yield
+            return
+        kept = {name: named[name].data for name in own}
+        try:
+            for name, array in own.items():
+                named[name].data = xp2torch(array, device=named[name].device)
+            lm.weights_changed()
+            yield
+        finally:
+            for name, data in kept.items():
+                named[name].data = data
+            lm.weights_changed()
+
+    # Copies, devices, files
+
+    def copy(self) -> BiLMShim:
+        """A copy with weights and an id of its own, for optimisers know parameters by id."""
+        copied = BiLMShim(self.source, gamma=self.gamma)
+        new = {"id": copied.id, "_lock": copied._lock, "_model": None, "_mix": None}
+        copied.__dict__.update({**self.__dict__, **new})
+        with self._lock:
+            if self._model is not None:
+                copied._take(copy.deepcopy(self._model))
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BiLMShim:
+        return self.copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Move to "cpu" or a "gpu" by number; Thinc calls this."""
+        device = "cpu" if device_type == "cpu" else f"cuda:{device_id}"
+        with self._lock:
+            self.device = torch.device(device)
+            if self._model is not None:
+                self._take(self._model)
+
+    def to_disk(self, path: str | Path) -> None:
+        """Write a native directory."""
+        self.lm.save(Path(path))
+
+    def from_disk(self, path: str | Path) -> BiLMShim:
+        """Read a native directory. When that fails, the weights that were there stay."""
+        with self._lock:
+            self._take(Source(str(path)).load(self.device))
+        return self
+
+    def to_bytes(self) -> bytes:
+        """The weights as bytes: safetensors, with config and vocabulary beside them."""
+        from ..formats.assemble import config_to_store, tensors_to_store
+
+        lm = self.lm
+        network, softmax = tensors_to_store(lm)
+        tensors = {name: t.contiguous() for name, t in {**network, **softmax}.items()}
+        message = {
+            "config": config_to_store(lm).to_dict(),
+            "vocabulary": lm.vocabulary,
+            "weights": save_tensors(tensors),
+        }
+        data: bytes = srsly.msgpack_dumps(message)
+        return data
+
+    def from_bytes(self, data: bytes) -> BiLMShim:
+        """Take the weights that `to_bytes` gave."""
+        from ..formats.assemble import assemble
+
+        message = srsly.msgpack_loads(data)
+        config = BiLMConfig.from_dict(message["config"])
+        tensors = load_tensors(message["weights"])
+        with self._lock:
+            self._take(assemble(Path("(bytes)"), config, message["vocabulary"], tensors))
+        return self
+
+
+def _shares(layer_weights: Sequence[float] | None) -> list[float] | None:
+    """Layer weights scaled to a sum of 1."""
+    if layer_weights is None:
+        return None
+    values = [float(value) for value in layer_weights]
+    if not values or min(values) < 0 or not 0 < sum(values) < float("inf"):
+        raise ValueError(
+            f"layer_weights is {layer_weights!r}: expected one number per layer, none negative, "
+            "not all zero"
+        )
+    return [value / sum(values) for value in values]
