@@ -38,6 +38,7 @@ BATCHES: list[list[Sentence]] = [
 ]
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
@@ -104,6 +105,16 @@ def test_boundaries_kept(name: str) -> None:
 def test_cut_into_batches_of_any_size(batch_tokens: int) -> None:
     elmo, lm = CASES["plain"].build()
     answers = lm.encode(SENTENCES, batch_tokens=batch_tokens)
+    for sentence, answer in zip(SENTENCES, answers, strict=True):
+        assert_same(answer, elmo.layers(sentence))
+
+
+@pytest.mark.parametrize("n_threads", [2, 4])
+def test_directions_side_by_side(n_threads: int) -> None:
+    elmo, lm = CASES["both_clips_fire"].build()
+    torch.set_num_threads(n_threads)  # the fixture puts it back
+    answers = lm.encode(SENTENCES)
+    assert torch.get_num_threads() == n_threads
     for sentence, answer in zip(SENTENCES, answers, strict=True):
         assert_same(answer, elmo.layers(sentence))
 
