@@ -72,7 +72,10 @@ class BiLM(nn.Module):
         self._carried = CarriedState(config)
         self._engine: tuple[tuple[object, ...], Engine] | None = None
         self._engine_lock = threading.Lock()
-        self.reset_parameters()
+        # On the meta device there are no values to set, and drawing normal ones there makes PyTorch
+        # import its compiler: more than a second, and 70 MB.
+        if self.device.type != "meta":
+            self.reset_parameters()
 
     @classmethod
     def from_pretrained(
@@ -273,7 +276,7 @@ class BiLM(nn.Module):
         return {**self.__dict__, "_engine": None, "_engine_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._engine_lock = threading.Lock()
 
     def weights_changed(self) -> None:
