@@ -40,8 +40,8 @@ def load(
     vocab: The vocabulary of HDF5 weights (one word per line), if it is not beside them.
     device: Where the weights go.
 
-    Returns the model, its tensors float32. Memory rises by the size of the weights and at most
-    the tenth part of it, or about 50 MB where that is more.
+    Returns the model, its tensors float32. Memory rises by their size and a few megabytes: they
+    are read straight into the parameters.
 
     Raises WeightsError, a ValueError, if anything about the weights is wrong.
     """
@@ -65,12 +65,17 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
         any other a native directory.
     dtype: "float32", or "float16" for a native directory of half the size.
 
-    Raises WeightsError if something else is in the way, or the weights are not finite.
+    Raises WeightsError if something else is in the way, the weights are not finite, or the disk
+    does not take them.
     """
     path = Path(path)
     writers = {suffix: known.write for known in FORMATS if known.write for suffix in known.suffixes}
     write = writers.get(path.suffix.lower(), writers[""])
-    write(lm, path, dtype=dtype)
+    try:
+        write(lm, path, dtype=dtype)
+    except OSError as error:
+        advice = "Make room, or choose another place; what was there before is unchanged"
+        raise problem(path, f"could not be written ({error})", advice) from error
 
 
 def resolve(source: str | Path) -> Path:

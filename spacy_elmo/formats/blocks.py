@@ -15,8 +15,8 @@ from torch import Tensor
 from .errors import problem
 from .tensors import AS_IS, Layout, Place, Shape
 
-# Elements of a block (16 MB of float32): what loading needs beside the weights themselves.
-BLOCK = 1 << 22
+# Elements of a block (1 MB of float32): what loading needs beside the weights themselves.
+BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,16 @@ def new_directory(path: Path, own_files: frozenset[str]) -> Iterator[Path]:
             shutil.rmtree(old)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def make_room(path: Path, n_bytes: int) -> None:
+    """Raises OSError if a file of this size cannot be written now, where the system can tell.
+
+    Some libraries take the whole process down when that happens to them on the way.
+    """
+    if sys.platform == "linux":
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
 
 
 def _aside(path: Path) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 from ..bilm.config import STORED_INITIAL_STATES, BiLMConfig
 from .assemble import assemble, config_to_store, tensors_to_store
 from .blocks import Stored, check_finite, file_rows, read_tensors
-from .errors import WeightsError, problem
-from .files import new_file, write_json
+from .errors import problem
+from .files import make_room, new_file, write_json
 from .format import Format
 from .hdf5_files import SUFFIXES, beside, companion, only, weight_files
 from .hdf5_names import OWN_GROUP, STANDARD
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from ..bilm.bilm import BiLM
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Bytes of an HDF5 file beside its numbers: more than names and shapes ever took.
+_OVERHEAD = 1 << 18
 _DTYPES = ("float16", "float32", "float64")
 
 
@@ -58,9 +59,18 @@ def read(
     if options is None:
         what = "has no options file (options.json or *_options.json) beside it"
         raise problem(weights, what, "Put it there, or give its path as `options`")
-    with _open(weights) as file:
-        stored = _datasets(file)
-        config, spelling = read_config(options, weights, stored, _initial_state(weights, file))
+    h5py = _h5py(weights)
+    with _errors(weights):
+        file = h5py.File(weights, "r")
+    with file:
+        with _errors(weights):
+            stored = _datasets(weights, file)
+            initial_state = _initial_state(file)
+        if initial_state not in STORED_INITIAL_STATES:
+            what = f"initial_state of {OWN_GROUP!r} is {initial_state!r}"
+            advice = f"Expected one of {STORED_INITIAL_STATES}: get the weights anew"
+            raise problem(weights, what, advice)
+        config, spelling = read_config(options, weights, stored, initial_state)
         vocabulary, n_words = _vocabulary(weights, vocab, config, stored)
         optional = {
             **state_tensors(config),
@@ -93,6 +103,9 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         raise problem(path, what, "Leave out `dtype`, or save to a native directory")
     h5py = _h5py(path)
     network, softmax = tensors_to_store(lm)
+    tensors = network | softmax
+    for name, tensor in tensors.items():
+        check_finite(path, name, tensor, torch.float32)
     config = config_to_store(lm)
     with ExitStack() as files:
         # Renamed in the opposite order: the weights come when everything they need is there.
@@ -102,9 +115,9 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
             write_vocabulary(vocab, lm.vocabulary)
         options = files.enter_context(new_file(companion(path, "options", ".json")))
         write_json(options, to_options(config))
+        make_room(aside, sum(4 * tensor.numel() for tensor in tensors.values()) + _OVERHEAD)
         with h5py.File(aside, "w") as file:
-            for name, tensor in chain(network.items(), softmax.items()):
-                check_finite(path, name, tensor, torch.float32)
+            for name, tensor in tensors.items():
                 place = STANDARD.place(name, tuple(tensor.shape))
                 dataset = file.create_dataset(place.key, place.shape_in_file, dtype="float32")
                 for start, stop, rows in file_rows(tensor, place.layout):
@@ -133,44 +146,36 @@ def _h5py(path: Path) -> Any:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """An HDF5 file opened for reading, with the errors of its library made ours."""
-    h5py = _h5py(path)
+def _errors(path: Path) -> Iterator[None]:
+    """The errors of h5py made ours. What a damaged file raises depends on where the damage is."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except WeightsError:
-        raise
-    # What a damaged file raises depends on where the damage is.
+        yield
     except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
         what = f"is missing, or is no HDF5 file, or is damaged or truncated ({error})"
         raise problem(path, what, "Get the weights anew") from error
 
 
-def _datasets(file: Any) -> dict[str, Stored]:
+def _datasets(path: Path, file: Any) -> dict[str, Stored]:
     """All datasets of a file, by full name."""
     stored: dict[str, Stored] = {}
 
     def visit(name: str, item: Any) -> None:
-        if hasattr(item, "dtype"):  # no group
+        if hasattr(item, "shape"):  # no group
             shape = tuple(item.shape or ())
-            stored[name] = Stored(shape, item.dtype.name, partial(_read_rows, item))
+            stored[name] = Stored(shape, item.dtype.name, partial(_read_rows, path, item))
 
     file.visititems(visit)
     return stored
 
 
-def _read_rows(dataset: Any, start: int, stop: int) -> NDArray[Any]:
-    rows: NDArray[Any] = dataset[start:stop]
-    return rows
+def _read_rows(path: Path, dataset: Any, start: int, stop: int) -> NDArray[Any]:
+    with _errors(path):
+        rows: NDArray[Any] = dataset[start:stop]
+        return rows
 
 
-def _initial_state(path: Path, file: Any) -> str:
-    state = file[OWN_GROUP].attrs.get("initial_state", "zero") if OWN_GROUP in file else "zero"
-    if state not in STORED_INITIAL_STATES:
-        what = f"{OWN_GROUP}.initial_state is {state!r}, expected one of {STORED_INITIAL_STATES}"
-        raise problem(path, what, "Get the weights anew")
-    return str(state)
+def _initial_state(file: Any) -> str:
+    return str(file[OWN_GROUP].attrs.get("initial_state", "zero")) if OWN_GROUP in file else "zero"
 
 
 def _vocabulary(
@@ -187,7 +192,12 @@ def _vocabulary(
     if path is None and n_words is not None:
         path = beside(weights, "vocab", ".txt")
     if path is not None:
-        words = read_vocabulary(path, n_words, rows_of=f"{rows_of!r} of {weights}")
+        words = read_vocabulary(
+            path,
+            n_words,
+            rows_of=f"{rows_of!r} of {weights}",
+            word_input=config.n_words is not None,
+        )
         return words, len(words)
     if config.n_words is not None:
         what = "reads whole words, and has no vocabulary (vocab.txt) beside it"

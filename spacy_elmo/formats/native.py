@@ -108,7 +108,10 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
                     name: tensor.detach().to("cpu", number_type).contiguous()
                     for name, tensor in tensors.items()
                 }
-                save_file(converted, aside / file)
+                try:
+                    save_file(converted, aside / file)
+                except SafetensorError as error:
+                    raise OSError(str(error)) from error
                 # safetensors lets nobody but the owner read what it writes.
                 shutil.copymode(aside / CONFIG, aside / file)
         if lm.vocabulary is not None:
@@ -171,7 +174,9 @@ def _vocabulary(path: Path, config: BiLMConfig) -> tuple[list[str] | None, int]:
         with _errors(path / SOFTMAX), safe_open(path / SOFTMAX, "numpy") as file:
             n_words, rows_of = file.get_slice("softmax.weight").get_shape()[0], SOFTMAX
     if (path / VOCABULARY).is_file():
-        words = read_vocabulary(path / VOCABULARY, n_words, rows_of=rows_of)
+        words = read_vocabulary(
+            path / VOCABULARY, n_words, rows_of=rows_of, word_input=config.n_words is not None
+        )
         return words, len(words)
     if config.n_words is not None:
         what = f"{VOCABULARY} is missing, and this model reads whole words"

@@ -59,10 +59,6 @@ def read_config(
         values["char_cnn"] = _char_cnn(path, options, weights, stored, values["projection_dim"])
     else:
         values["n_words"] = _rows(path, weights, stored, "embedding")
-        told = options.get("n_tokens_vocab", values["n_words"])
-        if told != values["n_words"]:
-            what = f"n_tokens_vocab is {told!r}, but 'embedding' has {values['n_words']} rows"
-            raise _mismatch(path, weights, what)
     try:
         return BiLMConfig.from_dict(values), spelling
     except ValueError as error:
@@ -79,18 +75,16 @@ def to_options(config: BiLMConfig) -> dict[str, Any]:
         "lstm": {key: getattr(config, ours) for key, ours, _ in _LSTM},
     }
     cnn = config.char_cnn
-    if cnn is None:
-        options["n_tokens_vocab"] = config.n_words
-        return options
-    options["char_cnn"] = {
-        "embedding": {"dim": cnn.embedding_dim},
-        "filters": [list(pair) for pair in cnn.filters],
-        "activation": cnn.activation,
-        "n_highway": cnn.n_highway,
-        # For prediction the padding row counts as well.
-        "n_characters": cnn.n_characters + 1,
-        "max_characters_per_token": cnn.max_characters_per_token,
-    }
+    if cnn is not None:
+        options["char_cnn"] = {
+            "embedding": {"dim": cnn.embedding_dim},
+            "filters": [list(pair) for pair in cnn.filters],
+            "activation": cnn.activation,
+            "n_highway": cnn.n_highway,
+            # For prediction the padding row counts as well.
+            "n_characters": cnn.n_characters + 1,
+            "max_characters_per_token": cnn.max_characters_per_token,
+        }
     return options
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..bilm.characters import BOS_WORD, EOS_WORD, UNK_WORD
 from .errors import problem
 
+# Word input looks these up: the sentence boundaries, and what stands for every other word.
+SPECIAL_WORDS = (BOS_WORD, EOS_WORD, UNK_WORD)
 
-def read_vocabulary(path: Path, n_words: int | None, *, rows_of: str = "") -> list[str]:
+
+def read_vocabulary(
+    path: Path, n_words: int | None, *, rows_of: str = "", word_input: bool = False
+) -> list[str]:
     """Read a vocabulary.
 
     path: The file.
     n_words: Lines it must have, or None for any number.
     rows_of: The tensor that has `n_words` rows, for the message.
+    word_input: Whether the model reads these words; then `SPECIAL_WORDS` must be among them.
 
-    Raises WeightsError for a wrong number of lines, an empty line, a word that stands twice, or
-    text that is not UTF-8.
+    Raises WeightsError for a wrong number of lines, an empty line, a word that stands twice, text
+    that is not UTF-8, or a special word that is not there.
     """
     try:
         text = path.read_bytes().decode("utf8")
@@ -26,11 +33,9 @@ def read_vocabulary(path: Path, n_words: int | None, *, rows_of: str = "") -> li
         line = error.object[: error.start].count(b"\n") + 1
         raise problem(path, f"line {line} is not UTF-8", "Convert the file to UTF-8") from error
     # Not splitlines(), which also splits at characters that are words of some vocabularies.
-    words = text.split("\n")
+    words = text.replace("\r\n", "\n").split("\n")
     if words[-1] == "":
         words.pop()
-    if words and all(word.endswith("\r") for word in words):
-        words = [word[:-1] for word in words]
     if n_words is not None and len(words) != n_words:
         raise problem(
             path,
@@ -38,6 +43,13 @@ def read_vocabulary(path: Path, n_words: int | None, *, rows_of: str = "") -> li
             "Use the vocabulary that the model was trained with, one word per line",
         )
     check_vocabulary(path, words)
+    missing = [word for word in SPECIAL_WORDS if word_input and word not in words]
+    if missing:
+        raise problem(
+            path,
+            f"lacks {', '.join(missing)}: a model that reads whole words needs them",
+            "Use the vocabulary that the model was trained with",
+        )
     return words
 
 
@@ -59,7 +71,7 @@ def check_vocabulary(path: Path, words: Sequence[str]) -> None:
     for number, word in enumerate(words, start=1):
         if word == "":
             raise problem(path, f"line {number} is empty", "Give every line one word")
-        if "\n" in word:
+        if "\n" in word or "\r" in word:
             raise problem(path, f"the word {word!r} (line {number}) holds a line break")
         if word in first:
             raise problem(
