@@ -1,0 +1,112 @@
+"""``elmo init-config``: a training config in which every pipe listens to `elmo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from thinc.api import Config
+
+STATIC = "spacy.Tok2VecListener.v1"
+LISTENER = "spacy-elmo.ElmoListener.v1"
+PACKAGED = "en_elmo_sm"
+
+
+def init_config(
+    output: Path = typer.Argument(Path("-"), help="File to write; - is the standard output."),
+    lang: str = typer.Option("en", "--lang", "-l", help="Language of the pipeline."),
+    pipeline: str = typer.Option(
+        "tagger,parser,ner", "--pipeline", "-p", help="Pipes to train, separated by commas."
+    ),
+    weights: str = typer.Option(
+        PACKAGED, "--weights", "-w", help="Name or path of the language model's weights."
+    ),
+    projection: int = typer.Option(
+        128, min=0, help="Width of each pipe's projection of the vectors; 0: no projection."
+    ),
+    force: bool = typer.Option(False, "--force", "-f", help="Replace OUTPUT if it exists."),
+) -> None:
+    """Write a training config of pipes that learn on top of a frozen language model.
+
+    The rest is what `spacy init config --optimize accuracy` recommends. Train with
+    `spacy train OUTPUT --paths.train TRAIN.spacy --paths.dev DEV.spacy`.
+    """
+    from wasabi import msg
+
+    to_stdout = str(output) == "-"
+    if not to_stdout and output.exists() and not force:
+        raise FileExistsError(f"{output} exists: give another path, or --force to replace it")
+    names = [name.strip() for name in pipeline.split(",") if name.strip()]
+    config = elmo_config(lang, names, weights=weights, projection=projection or None)
+    if to_stdout:
+        typer.echo(config.to_str())
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        config.to_disk(output)
+        msg.good(f"Wrote {output}")
+    if lang != "en" and weights == PACKAGED:
+        text = f"{PACKAGED} was trained on English: give weights for {lang!r} with --weights"
+        typer.secho(text, fg="yellow", err=True)
+
+
+def elmo_config(
+    lang: str, pipeline: list[str], *, weights: str = PACKAGED, projection: int | None = 128
+) -> Config:
+    """A filled training config with `elmo` and pipes that listen to it.
+
+    lang: Language code.
+    pipeline: Names of factories; those that take no vectors stay as they are.
+    weights: Name or path, written as it is.
+    projection: Of every listener.
+
+    Raises ValueError for a pipe that spaCy does not know, and when none of them can listen.
+    """
+    from spacy.cli.init_config import init_config as recommended
+    from spacy.util import load_model_from_config
+    from thinc.api import Config
+
+    names = [name for name in pipeline if name != "elmo"]
+    try:
+        config = recommended(lang=lang, pipeline=names, optimize="accuracy", silent=True)
+    except ImportError as error:  # no such language, or a package it needs is missing
+        raise ValueError(f"language {lang!r}: {error}") from error
+    components = config["components"]
+    listener = {"@architectures": LISTENER, "projection": projection, "upstream": "elmo"}
+    if not replace_architecture(components, STATIC, listener):
+        raise ValueError(
+            f"none of the pipes {', '.join(names) or '(none)'} can listen to vectors: give some "
+            "that can, such as --pipeline tagger,ner"
+        )
+    config["nlp"]["pipeline"] = [
+        "elmo" if name == "tok2vec" else name for name in config["nlp"]["pipeline"]
+    ]
+    del components["tok2vec"]
+    model = {"@architectures": "spacy-elmo.BiLM.v1", "weights": weights}
+    config["components"] = {"elmo": {"factory": "elmo", "model": model}, **components}
+    # The vectors spaCy recommends beside a tok2vec would be one more download.
+    config["paths"]["vectors"] = None
+    filled: Config = load_model_from_config(Config(config), auto_fill=True).config
+    return filled
+
+
+def replace_architecture(block: dict[str, Any], name: str, by: dict[str, Any]) -> int:
+    """Replace every block of an architecture, however deep inside others; returns how many.
+
+    >>> block = {"ner": {"model": {"tok2vec": {"@architectures": "old", "width": 96}}}}
+    >>> replace_architecture(block, "old", {"@architectures": "new"})
+    1
+    >>> block
+    {'ner': {'model': {'tok2vec': {'@architectures': 'new'}}}}
+    """
+    replaced = 0
+    for key, value in block.items():
+        if isinstance(value, dict):
+            if value.get("@architectures") == name:
+                block[key] = dict(by)
+                replaced += 1
+            else:
+                replaced += replace_architecture(value, name, by)
+    return replaced

@@ -1,0 +1,134 @@
+"""`init-config`: configs that need no further hand, or a clear word why there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from spacy.training import Example
+from spacy.util import load_config, load_model_from_config
+from typer.testing import CliRunner
+
+from spacy_elmo.cli.app import app
+from tests.pipeline.random_bilm import random_bilm
+
+# Every pipe of spaCy with a `tok2vec`.
+TRAINABLE = (
+    "tagger",
+    "morphologizer",
+    "trainable_lemmatizer",
+    "parser",
+    "ner",
+    "span_finder",
+    "spancat",
+    "spancat_singlelabel",
+    "textcat",
+    "textcat_multilabel",
+    "entity_linker",
+)
+LISTENER = "spacy-elmo.ElmoListener.v1"
+
+
+def init_config(*args: object) -> Result:
+    return CliRunner().invoke(app, ["init-config", *map(str, args)])
+
+
+def architectures(block: Any) -> list[str]:
+    """All architectures named inside a block."""
+    if not isinstance(block, dict):
+        return []
+    here = [block["@architectures"]] if "@architectures" in block else []
+    return here + [name for value in block.values() for name in architectures(value)]
+
+
+@pytest.mark.parametrize("pipe", TRAINABLE)
+def test_every_trainable_pipe_listens(pipe: str, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "config.cfg"
+    result = init_config(path, "--pipeline", pipe, "--projection", 16)
+    assert result.exit_code == 0, result.output
+    config = load_config(path)
+    assert config["nlp"]["pipeline"] == ["elmo", pipe]
+    assert set(config["components"]) == {"elmo", pipe}
+    assert architectures(config["components"]["elmo"]) == ["spacy-elmo.BiLM.v1"]
+    found = architectures(config["components"][pipe])
+    assert found.count(LISTENER) == 1
+    assert not [name for name in found if "Tok2Vec" in name]
+    # It is filled, and every block is one that the functions behind it accept.
+    assert load_model_from_config(config, auto_fill=False).config == config
+
+
+def test_the_config_trains(tmp_path: Path) -> None:
+    random_bilm().save(tmp_path / "weights")
+    for projection in (0, 5):
+        path = tmp_path / f"{projection}.cfg"
+        given = ("--weights", tmp_path / "weights", "--projection", projection)
+        assert init_config(path, "--pipeline", "tagger,ner", *given).exit_code == 0
+        nlp = load_model_from_config(load_config(path), auto_fill=False)
+        doc = nlp.make_doc("Ada sat down")
+        gold = {"tags": ["NNP", "VBD", "RP"], "entities": [(0, 3, "PERSON")]}
+        example = Example.from_dict(doc, gold)
+        optimizer = nlp.initialize(lambda example=example: [example])
+        for _ in range(200):
+            nlp.update([example], sgd=optimizer)
+        doc = nlp("Ada sat down")
+        assert [token.tag_ for token in doc] == gold["tags"]
+        assert [ent.text for ent in doc.ents] == ["Ada"]
+        width = nlp.get_pipe("tagger").model.get_ref("tok2vec").get_dim("nO")
+        assert width == (projection or 16)
+
+
+def test_pipes_without_vectors_stay(tmp_path: Path) -> None:
+    path = tmp_path / "config.cfg"
+    assert init_config(path, "-p", "elmo, sentencizer, tagger ,").exit_code == 0
+    pipeline = load_config(path)["nlp"]["pipeline"]
+    assert pipeline == ["elmo", "sentencizer", "tagger"]
+
+
+def test_standard_output_is_the_config_alone(tmp_path: Path) -> None:
+    result = init_config("--pipeline", "tagger")
+    assert result.exit_code == 0
+    (tmp_path / "piped.cfg").write_text(result.stdout)
+    written = tmp_path / "written.cfg"
+    init_config(written, "--pipeline", "tagger")
+    assert load_config(tmp_path / "piped.cfg") == load_config(written)
+
+
+def test_other_languages(tmp_path: Path) -> None:
+    path = tmp_path / "config.cfg"
+    result = init_config(path, "--lang", "de", "--pipeline", "tagger")
+    assert "trained on English" in result.output
+    assert load_config(path)["nlp"]["lang"] == "de"
+    result = init_config(path, "-l", "de", "-p", "tagger", "-w", "some/dir", "--force")
+    assert "trained on English" not in result.output
+    assert load_config(path)["components"]["elmo"]["model"]["weights"] == "some/dir"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--pipeline", "taggr"], "taggr"),
+        (["--pipeline", "sentencizer"], "can listen to vectors"),
+        (["--pipeline", ""], "can listen to vectors"),
+        (["--lang", "xq"], "language 'xq'"),
+    ],
+)
+def test_mistakes_are_named(arguments: list[str], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.cfg"
+    result = init_config(path, *arguments)
+    assert result.exit_code == 1
+    assert words in result.output
+    assert "Traceback" not in result.output
+    assert not path.exists()
+
+
+def test_an_existing_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "config.cfg"
+    path.write_text("mine")
+    result = init_config(path, "--pipeline", "tagger")
+    assert result.exit_code == 1
+    assert "--force" in result.output
+    assert path.read_text() == "mine"
+    assert init_config(path, "--pipeline", "tagger", "--force").exit_code == 0
+    assert load_config(path)["nlp"]["lang"] == "en"
