@@ -1,0 +1,87 @@
+"""Any text gives finite vectors of the right shape, and changes no neighbour's."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from tests.pipeline.random_bilm import WIDTH, random_bilm
+
+# All of Unicode that UTF-8 can hold: spaCy itself refuses lone surrogates.
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+SPACES = st.text(st.sampled_from(" \t\n\r\u00a0\u2003\u3000"), max_size=6)
+LONG_WORDS = st.integers(1, 10_000).map(lambda n: "é" * n)
+TEXTS = ANY_TEXT | SPACES | LONG_WORDS | st.just("<S> </S> <UNK>")
+
+
+@cache
+def pipeline(n_layers: int = 2) -> Language:
+    nlp = spacy.blank("en")
+    with TemporaryDirectory() as folder:
+        random_bilm(n_layers=n_layers).save(Path(folder) / "w")
+        nlp.add_pipe("elmo", config={"model": {"weights": f"{folder}/w"}})
+        nlp("load the weights")
+    return nlp
+
+
+def check(doc: Doc) -> None:
+    vectors = doc._.elmo_vectors
+    assert vectors.shape == (len(doc), WIDTH)
+    assert np.isfinite(vectors).all()
+    for token in doc:
+        assert token._.elmo.any() != token.is_space
+
+
+def close(found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    norms = np.linalg.norm(expected, axis=-1, keepdims=True)
+    return bool((np.abs(found - expected) <= 1e-5 * norms).all())
+
+
+@given(TEXTS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_text(text: str) -> None:
+    doc = pipeline()(text)
+    assert doc.text == text
+    check(doc)
+
+
+@given(st.lists(TEXTS, max_size=6), st.integers(1, 7))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_neighbour_is_changed(texts: list[str], batch_size: int) -> None:
+    nlp = pipeline()
+    neighbour = nlp("The bank raised its rates .")._.elmo_vectors
+    mixed = [part for text in texts for part in (text, "The bank raised its rates .")]
+    for doc in nlp.pipe(mixed, batch_size=batch_size):
+        check(doc)
+        if doc.text == "The bank raised its rates .":
+            assert close(doc._.elmo_vectors, neighbour)
+
+
+def test_lone_surrogates_are_a_clear_error_of_spacy() -> None:
+    nlp = pipeline()
+    with pytest.raises(UnicodeEncodeError):
+        nlp("a \ud800 b")
+    check(nlp("a b"))
+
+
+def test_a_doc_of_50_000_tokens() -> None:
+    nlp = pipeline(n_layers=1)
+    words = [f"w{k % 997}" for k in range(50_000)]
+    whole = nlp(Doc(nlp.vocab, words=words))
+    check(whole)
+    starts = [k % 40 == 0 for k in range(50_000)]
+    split = nlp(Doc(nlp.vocab, words=words, sent_starts=starts))
+    check(split)
+    first = nlp(Doc(nlp.vocab, words=words[:40]))
+    assert close(split._.elmo_vectors[:40], first._.elmo_vectors)
