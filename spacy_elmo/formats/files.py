@@ -65,6 +65,8 @@ def new_directory(path: Path, own_files: frozenset[str]) -> Iterator[Path]:
 
     path: The directory. The caller has made sure that one which exists may be replaced. Files in
         it other than `own_files` are none of ours (a model card, say), and move to the new one.
+        No system replaces a directory in one step: a process that dies just between the two
+        renames leaves nothing here, and both the old and the new one beside it, whole.
     own_files: Names of the files that a directory of this kind holds.
     """
     path = path.resolve()  # a link to a directory keeps pointing to it

@@ -159,7 +159,9 @@ def _datasets(path: Path, file: Any) -> dict[str, Stored]:
     """All datasets of a file, by full name."""
     stored: dict[str, Stored] = {}
 
-    def visit(name: str, item: Any) -> None:
+    def visit(name: str | bytes, item: Any) -> None:
+        if isinstance(name, bytes):  # what h5py gives for a name that is not UTF-8
+            name = name.decode("utf8", "backslashreplace")
         if hasattr(item, "shape"):  # no group
             shape = tuple(item.shape or ())
             stored[name] = Stored(shape, item.dtype.name, partial(_read_rows, path, item))

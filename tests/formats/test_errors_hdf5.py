@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from spacy_elmo import BiLM
@@ -112,6 +112,13 @@ def test_a_changed_byte_is_an_error_or_changes_values_only(
         assert found.config == model().config
 
 
+def test_a_name_that_is_no_text(weights: Path) -> None:
+    weights.write_bytes(weights.read_bytes().replace(b"b_proj", b"b_pr\xffj"))
+    assert "tensor 'CNN_proj/b_proj': is missing" in error(weights)
+    weights.write_bytes(weights.read_bytes().replace(b"RNN_0", b"\xffNN_0"))
+    assert "damaged" in error(weights)
+
+
 @pytest.mark.parametrize("content", [b"", b"x", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04" * 99])
 def test_no_hdf5(weights: Path, content: bytes) -> None:
     weights.write_bytes(content)
@@ -176,12 +183,14 @@ def test_reshaped(weights: Path, data: st.DataObject) -> None:
         shape = []
     else:
         shape[axis] = {"longer": shape[axis] + 1, "shorter": shape[axis] - 1, "empty": 0}[change]
+    # Rows of characters are the file's to say, from the 261 on that words are made of.
+    assume((key, axis, change) != ("char_embed", 0, "longer"))
     copy = weights.with_name("x_weights.hdf5")
     copy.write_bytes(weights.read_bytes())
     replace(copy, key, np.zeros(shape, np.float32))
     message = error(copy)
-    if key == "char_embed":  # its rows are the file's to say, but there must be enough of them
-        assert "n_characters" in message or key in message
+    if key == "char_embed" and axis == 0:
+        assert "n_characters is" in message or "not two axes" in message
     else:
         assert f"{copy}: tensor {key!r}: has shape {tuple(shape)}, expected" in message
         assert str(found[key].shape) in message
