@@ -17,9 +17,9 @@ Sentence = Sequence[str]
 # Types whose token-layer vector is kept: 32 MB at 128 dimensions. English running text of a
 # million tokens has about 50,000.
 DEFAULT_CACHE_SIZE = 65_536
-# Floats of output held at once. Large windows sort into batches of like length; with 64 MB that is
-# 22,000 tokens at 1024/128 and 5,500 at 4096/512.
-WINDOW_FLOATS = 16 * 2**20
+# Floats of output held at once. Large windows sort into batches of like length; with 128 MB that is
+# 44,000 tokens at 1024/128 and 11,000 at 4096/512.
+WINDOW_FLOATS = 32 * 2**20
 # Sentences of a window, whatever their length: a stream of empty ones must come out too.
 WINDOW_SENTENCES = 8192
 
