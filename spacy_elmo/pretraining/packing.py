@@ -91,7 +91,7 @@ class PackedStream:
     def __next__(self) -> PackedBatch:
         places = [plan.advance(self.rows) for plan in self._plans]
         read = [
-            self._read(*places[number % len(places)], direction)
+            read_symbols(self.corpus, *places[number % len(places)], direction)
             for number, direction in enumerate(self.directions)
         ]
         return PackedBatch(
@@ -116,22 +116,30 @@ class PackedStream:
         for plan, saved in zip(self._plans, plans, strict=True):
             plan.restore(saved)
 
-    def _read(
-        self, sentence: NDArray[np.int64], offset: NDArray[np.int64], direction: Direction
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Inputs and targets at positions within sentences (0: the boundary symbol)."""
-        corpus = self.corpus
-        first, end = corpus.sentences[sentence], corpus.sentences[sentence + 1]
-        if direction == "forward":
-            here, there, symbol, last_symbol = first + offset - 1, first + offset, BOS, EOS
-        else:
-            here, there, symbol, last_symbol = end - offset, end - offset - 1, EOS, BOS
-        at_first, at_last = offset == 0, offset == end - first
-        # At a sentence's ends one of the two falls outside it; what is read there is replaced.
-        inputs = corpus.tokens[here.clip(0, corpus.n_tokens - 1)].astype(np.int64)
-        targets = corpus.word_of_type[corpus.tokens[there.clip(0, corpus.n_tokens - 1)]]
-        inputs[at_first], targets[at_last] = symbol, last_symbol
-        return inputs, targets
+
+def read_symbols(
+    corpus: Corpus,
+    sentence: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    direction: Direction,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Inputs (type ids) and targets (word ids) at positions within sentences.
+
+    sentence: Numbers of sentences. offset: Positions in them; 0 is the boundary symbol.
+
+    Returns two arrays of the arguments' shape.
+    """
+    first, end = corpus.sentences[sentence], corpus.sentences[sentence + 1]
+    if direction == "forward":
+        here, there, symbol, last_symbol = first + offset - 1, first + offset, BOS, EOS
+    else:
+        here, there, symbol, last_symbol = end - offset, end - offset - 1, EOS, BOS
+    at_first, at_last = offset == 0, offset == end - first
+    # At a sentence's ends one of the two falls outside it; what is read there is replaced.
+    inputs = corpus.tokens[here.clip(0, corpus.n_tokens - 1)].astype(np.int64)
+    targets = corpus.word_of_type[corpus.tokens[there.clip(0, corpus.n_tokens - 1)]]
+    inputs[at_first], targets[at_last] = symbol, last_symbol
+    return inputs, targets
 
 
 class _Plan:

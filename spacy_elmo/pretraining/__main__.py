@@ -1,0 +1,64 @@
+"""``python -m spacy_elmo.pretraining``: pretrain where there is neither spaCy nor typer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.pretrain import pretrain
+from spacy_elmo.pretraining.trainer import TrainingError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    made = argparse.ArgumentParser(
+        prog="python -m spacy_elmo.pretraining",
+        description="Train a biLM on a prepared corpus, or go on with a training that was stopped.",
+    )
+    made.add_argument("corpus", type=Path, help="folder made by `spacy elmo prepare`")
+    made.add_argument("out", type=Path, help="folder for the model, its checkpoints and its log")
+    made.add_argument("--config", type=Path, help="JSON file; default: the recipe `default`")
+    made.add_argument("--heldout", type=Path, help="prepared corpus to measure perplexity on")
+    made.add_argument("--init", help="weights to start from, of any format")
+    made.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
+    made.add_argument("--epochs", type=float, help="budget, instead of the config's")
+    made.add_argument("--tokens", type=int, help="budget, instead of the config's")
+    made.add_argument("--seconds", type=float, help="budget, instead of the config's")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; returns the exit status."""
+    given = parser().parse_args(arguments)
+    try:
+        config = read_config(given.config, given.epochs, given.tokens, given.seconds)
+        pretrain(
+            given.corpus,
+            given.out,
+            config,
+            heldout=given.heldout,
+            init=given.init,
+            device=given.device,
+        )
+    except (ValueError, OSError, TrainingError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def read_config(
+    path: Path | None, epochs: float | None, tokens: int | None, seconds: float | None
+) -> PretrainConfig:
+    """The config of a file, with another budget if one is given.
+
+    Raises ValueError without any budget: the training would never end.
+    """
+    config = PretrainConfig() if path is None else PretrainConfig.from_file(path)
+    return config.with_budget(epochs, tokens, seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

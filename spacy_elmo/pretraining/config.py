@@ -1,0 +1,254 @@
+"""The training config: a frozen dataclass, its JSON form, and the named recipes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+
+OPTIMIZERS = ("adamw", "adagrad")
+SCHEDULES = ("constant", "cosine")
+ORDERS = ("text", "shuffled", "sentences")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+# What may change between a run and its continuation: how long it goes on, and what it tells.
+BUDGET = ("epochs", "tokens", "seconds")
+REPORTS = ("log_every", "checkpoint_seconds", "evaluate_seconds", "evaluate_tokens", "data")
+
+SMALL = BiLMConfig(
+    lstm_dim=512,
+    projection_dim=128,
+    char_cnn=CharCNNConfig(filters=((1, 32), (2, 32), (3, 64), (4, 128), (5, 256)), n_highway=1),
+    cell_clip=None,
+    proj_clip=None,
+)
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How a biLM is trained. The defaults are the recipe `default`; see `RECIPES`.
+
+    model: Sizes of the network. For word input `n_words` is the corpus's vocabulary.
+    share_embedding_softmax: The softmax's weights are the word embedding (word input only).
+    order: How rows are filled. "text": every row reads the running text on from a place of its own.
+        "shuffled": the next sentence of a shuffled order whenever a row has used up its own
+        (bilm-tf). "sentences": a row is a sentence, from the initial state.
+    same_text: With "shuffled", whether both directions read the same sentences (bilm-tf: not).
+    batch_size: Rows of a batch, over all processes.
+    unroll_steps: Symbols per row and step; back-propagation ends there. With "sentences" a batch
+        has about `batch_size * unroll_steps` symbols, and longer sentences than
+        `max_sentence_length` are cut.
+    max_sentence_length: See above.
+    carry_state: Rows go on from their state; if not, every window starts from zero.
+    reset_probability: With carry_state, the share of rows that start a window from zero all the
+        same, so that the zero state is trained too.
+    n_negative_samples: Words sampled for the softmax; 0: the full softmax.
+    dropout: Share dropped from the input of each LSTM layer and from the last output.
+    optimizer: "adamw" or "adagrad".
+    learning_rate: The highest one.
+    beta1, beta2, weight_decay: Of AdamW; biases, softmax and word embedding do not decay.
+    initial_accumulator: Of Adagrad.
+    epsilon: Added to the root of the squares.
+    schedule: "constant", or "cosine": falls to `final_rate` times the highest rate at the budget's
+        end.
+    final_rate: See above.
+    warmup_steps: Steps over which the rate rises.
+    clip_norm: Highest global norm of the gradients; 0: no clipping.
+    loss_times_unroll: Gradients are those of the loss times `unroll_steps` (bilm-tf).
+    precision: "float32", or "bfloat16" or "float16" for the products (weights stay float32).
+    epochs, tokens, seconds: The budget; the first to be reached ends the training. A token is a
+        predicted symbol of the text, `</S>` included, counted once for both directions.
+    seed: Of initial weights, order, negatives and dropout.
+    log_every: Steps between two entries of the log.
+    checkpoint_seconds, evaluate_seconds: Time between two checkpoints, and between two
+        measurements of held-out perplexity.
+    evaluate_tokens: Held-out tokens to measure during training (all at its end).
+    data: What the text is and its licences, for the card.
+    """
+
+    model: BiLMConfig = SMALL
+    share_embedding_softmax: bool = False
+    order: str = "text"
+    same_text: bool = True
+    batch_size: int = 128
+    unroll_steps: int = 20
+    max_sentence_length: int = 100
+    carry_state: bool = True
+    reset_probability: float = 0.1
+    n_negative_samples: int = 2048
+    dropout: float = 0.0
+    optimizer: str = "adamw"
+    learning_rate: float = 3e-3
+    beta1: float = 0.9
+    beta2: float = 0.98
+    weight_decay: float = 0.0
+    initial_accumulator: float = 1.0
+    epsilon: float = 1e-8
+    schedule: str = "cosine"
+    final_rate: float = 0.02
+    warmup_steps: int = 200
+    clip_norm: float = 1.0
+    loss_times_unroll: bool = False
+    precision: str = "float32"
+    epochs: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    seed: int = 0
+    log_every: int = 20
+    checkpoint_seconds: float = 600.0
+    evaluate_seconds: float = 1800.0
+    evaluate_tokens: int = 50_000
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("order", ORDERS),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}"
+                )
+        for name, least in (
+            ("batch_size", 1),
+            ("unroll_steps", 1),
+            ("max_sentence_length", 2),
+            ("n_negative_samples", 0),
+            ("warmup_steps", 0),
+            ("seed", 0),
+            ("log_every", 1),
+            ("evaluate_tokens", 1),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least {least}")
+        for name in ("learning_rate", "epsilon", "clip_norm", "weight_decay", "final_rate"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more")
+        for name in ("dropout", "beta1", "beta2"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more, below 1")
+        if not 0.0 <= self.reset_probability <= 1.0:
+            raise ValueError(f"reset_probability is {self.reset_probability}: expected 0 to 1")
+        for name in BUDGET:
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}: expected more than 0, or null")
+        if self.share_embedding_softmax and self.model.char_cnn is not None:
+            raise ValueError(
+                "share_embedding_softmax needs word input (model.char_cnn: null): characters have "
+                "no embedding per word that the softmax could share"
+            )
+        if self.order == "sentences" and self.carry_state and self.reset_probability < 1.0:
+            object.__setattr__(self, "carry_state", False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as plain, JSON-able values; `from_dict` is its inverse."""
+        return {**asdict(self), "model": self.model.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PretrainConfig:
+        """Build a config from JSON values.
+
+        The key `recipe` names the recipe that the other keys change; `model` may give some of its
+        keys only. Raises ValueError for an unknown key or recipe and for invalid values.
+
+        >>> config = PretrainConfig.from_dict({"recipe": "bilm-tf", "batch_size": 64})
+        >>> config.optimizer, config.batch_size
+        ('adagrad', 64)
+        """
+        values = dict(values)
+        recipe = values.pop("recipe", "default")
+        if recipe not in RECIPES:
+            raise ValueError(f"no recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
+        base = RECIPES[recipe]
+        known = {field.name: str(field.type) for field in fields(cls)}
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r}: expected some of {sorted(known)}")
+        for name, value in values.items():
+            allowed = _JSON_TYPES.get(known[name])
+            if allowed is None:
+                continue
+            if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+                raise ValueError(f"{name} is {value!r}: expected {known[name]}")
+        if "model" in values:
+            values["model"] = _model(base.model, values["model"])
+        return cls(**{**{name: getattr(base, name) for name in known}, **values})
+
+    def with_budget(
+        self, epochs: float | None, tokens: int | None, seconds: float | None
+    ) -> PretrainConfig:
+        """With another budget, if any of it is given.
+
+        Raises ValueError if there is none at all: the training would never end.
+        """
+        given = {"epochs": epochs, "tokens": tokens, "seconds": seconds}
+        if any(value is not None for value in given.values()):
+            return replace(self, **given)  # type: ignore[arg-type]
+        if self.epochs is None and self.tokens is None and self.seconds is None:
+            raise ValueError("no budget: set epochs, tokens or seconds")
+        return self
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> PretrainConfig:
+        """Read a config from a JSON file. Raises ValueError, naming the file, if it is invalid."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf8"))
+            if not isinstance(values, dict):
+                raise ValueError("expected a JSON object")
+            return cls.from_dict(values)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+    "str": (str,),
+}
+
+
+def _model(base: BiLMConfig, values: Any) -> BiLMConfig:
+    """The recipe's sizes with some keys changed."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"model is {values!r}: expected an object of sizes")
+    merged = {**base.to_dict(), **values}
+    if isinstance(values.get("char_cnn"), Mapping) and base.char_cnn is not None:
+        merged["char_cnn"] = {**base.to_dict()["char_cnn"], **values["char_cnn"]}
+    return BiLMConfig.from_dict(merged)
+
+
+RECIPES: dict[str, PretrainConfig] = {
+    "default": PretrainConfig(),
+    # The original's training (bilm-tf, bin/train_elmo.py and training.py).
+    "bilm-tf": PretrainConfig(
+        model=BiLMConfig(),
+        order="shuffled",
+        same_text=False,
+        batch_size=384,
+        unroll_steps=20,
+        carry_state=True,
+        reset_probability=0.0,
+        n_negative_samples=8192,
+        dropout=0.1,
+        optimizer="adagrad",
+        learning_rate=0.2,
+        initial_accumulator=1.0,
+        epsilon=0.0,
+        schedule="constant",
+        warmup_steps=0,
+        clip_norm=10.0,
+        loss_times_unroll=True,
+        epochs=10.0,
+    ),
+}

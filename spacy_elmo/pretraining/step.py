@@ -1,0 +1,189 @@
+"""One training step: the gradients of a batch, with the directions side by side.
+
+The two directions share only the token layer and the softmax. On a CPU each runs in a thread of its
+own with half of the cores, which beats one after the other with all of them: small products scale
+badly over cores, and here nothing waits at a barrier within each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.pretraining.batches import Batch
+from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.language_model import LayerStates, dense_parameters, run_direction
+from spacy_elmo.pretraining.precision import TYPES, LossScale, autocast
+from spacy_elmo.pretraining.sampled_softmax import sampled_loss
+
+Result = TypeVar("Result")
+# Vectors of some types, with the graph that made them, and which types these are.
+Embedded = tuple[slice, Tensor]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What a batch gives.
+
+    losses: Sum of the loss over the positions of each direction. *Shape:* (directions,).
+    states: Each direction's state after the window.
+    dense: Gradient of each parameter that is no table.
+    rows: For each table, the distinct rows touched and their gradients.
+    """
+
+    losses: Tensor
+    states: list[LayerStates]
+    dense: dict[str, Tensor]
+    rows: dict[str, tuple[Tensor, Tensor]]
+
+
+class Stepper:
+    """Computes the gradients of batches.
+
+    lm: The model. config: The training config.
+    """
+
+    def __init__(self, lm: BiLM, config: PretrainConfig) -> None:
+        assert lm.softmax is not None
+        self.lm = lm
+        self.softmax = lm.softmax
+        self.config = config
+        self.n_directions = lm.config.n_directions
+        side_by_side = lm.device.type == "cpu" and self.n_directions > 1
+        self.pool = ThreadPoolExecutor(self.n_directions) if side_by_side else None
+        self.dense = dense_parameters(lm)
+        self.token_names = [name for name in self.dense if name.startswith("token_encoder.")]
+        self.layer_names = [
+            [name for name in self.dense if name.startswith(f"{direction}_layers.")]
+            for direction in lm.config.directions
+        ]
+
+    def __call__(
+        self, batch: Batch, states: list[LayerStates], step: int, scale: LossScale | None = None
+    ) -> Gradients:
+        """Gradients of the mean over directions and positions of the loss.
+
+        states: Of each direction before the window; used with `carry_state`.
+        step: Number of the step, which seeds the dropout.
+        scale: Scales the loss, for float16.
+        """
+        config = self.config
+        embedded = self._embed(batch.types)
+        vectors = _joined(embedded, len(batch.types)).requires_grad_()
+        weight = self.softmax.weight.detach()[batch.words].requires_grad_()
+        bias = self.softmax.bias.detach()[batch.words].requires_grad_()
+        factor: float | Tensor = 1.0 / (batch.n_positions * self.n_directions)
+        if config.loss_times_unroll:
+            factor *= config.unroll_steps
+        if scale is not None:
+            factor = scale.value * factor
+
+        def run(direction: int) -> tuple[Tensor, LayerStates, tuple[Tensor, ...]]:
+            if config.carry_state:
+                before = states[direction].kept(batch.kept)
+            else:
+                before = LayerStates.zero(self.lm, batch.inputs.shape[2])
+            hidden, after = run_direction(
+                self.lm,
+                direction,
+                vectors[batch.inputs[direction]].to(TYPES[config.precision]),
+                before,
+                dropout=config.dropout,
+                generator=self._generator(step, direction),
+            )
+            if batch.places is not None:
+                hidden = hidden[batch.places[direction]]
+            loss = sampled_loss(
+                hidden,
+                weight,
+                bias,
+                batch.log_expected,
+                batch.targets[direction],
+                batch.n_negatives,
+            )
+            parameters = [self.dense[name] for name in self.layer_names[direction]]
+            wanted = [vectors, weight, bias, *parameters]
+            return loss.detach(), after, torch.autograd.grad(loss * factor, wanted)
+
+        results = self._side_by_side(run, self.n_directions)
+        shared = [sum_of([result[2][k] for result in results]) for k in range(3)]
+        dense: dict[str, Tensor] = {}
+        for names, (_, _, gradients) in zip(self.layer_names, results, strict=True):
+            dense.update(zip(names, gradients[3:], strict=True))
+        if self.token_names:
+            dense.update(self._embed_backward(embedded, shared[0]))
+        return Gradients(
+            torch.stack([result[0] for result in results]),
+            [result[1] for result in results],
+            dense,
+            self._rows(batch, *shared),
+        )
+
+    def _rows(
+        self, batch: Batch, vectors: Tensor, weight: Tensor, bias: Tensor
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        rows = {"softmax.bias": (batch.words, bias)}
+        if self.config.share_embedding_softmax:
+            # Its batches list the same words as types and as rows of the softmax.
+            rows["token_encoder.embedding"] = (batch.words, vectors + weight)
+            return rows
+        rows["softmax.weight"] = (batch.words, weight)
+        if not self.token_names:
+            rows["token_encoder.embedding"] = (batch.types, vectors)
+        return rows
+
+    def _generator(self, step: int, direction: int) -> torch.Generator | None:
+        if not self.config.dropout:
+            return None
+        generator = torch.Generator(self.lm.device)
+        return generator.manual_seed((self.config.seed * 1_000_003 + step) * 2 + direction)
+
+    def _embed(self, types: Tensor) -> list[Embedded]:
+        """The token layer, half of the types in each thread."""
+        n_parts = 1 if self.pool is None else self.n_directions
+        parts = [slice(number, None, n_parts) for number in range(n_parts)]
+
+        def embed(number: int) -> Embedded:
+            with autocast(self.lm.device, self.config.precision):
+                return parts[number], self.lm.token_encoder(types[parts[number]]).float()
+
+        return self._side_by_side(embed, n_parts)
+
+    def _embed_backward(self, embedded: list[Embedded], gradient: Tensor) -> dict[str, Tensor]:
+        parameters = [self.dense[name] for name in self.token_names]
+
+        def back(number: int) -> tuple[Tensor, ...]:
+            part, vectors = embedded[number]
+            return torch.autograd.grad(vectors, parameters, gradient[part])
+
+        results = self._side_by_side(back, len(embedded))
+        summed = [sum_of(parts) for parts in zip(*results, strict=True)]
+        return dict(zip(self.token_names, summed, strict=True))
+
+    def _side_by_side(self, function: Callable[[int], Result], n: int) -> list[Result]:
+        if self.pool is None or n == 1:
+            return [function(number) for number in range(n)]
+        return list(self.pool.map(function, range(n)))
+
+
+def sum_of(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    """Sum of tensors, always in the same order."""
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
+
+
+def _joined(embedded: list[Embedded], n_types: int) -> Tensor:
+    """Vectors of all types, without their graph."""
+    first = embedded[0][1]
+    vectors = first.new_empty(n_types, first.shape[1])
+    for part, values in embedded:
+        vectors[part] = values.detach()
+    return vectors
