@@ -133,8 +133,9 @@ def sampled_loss(
     log_expected: *Shape:* (rows,).
     targets: Row of each position's target. *Shape:* (positions,).
     """
-    loss: Tensor = _SampledLoss.apply(  # type: ignore[no-untyped-call]
-    return loss
+    return _SampledLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
+        hidden, weight, bias, log_expected, targets, n_negatives
+    )
 
 
 class _SampledLoss(torch.autograd.Function):
