@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from . import hdf5, native
 from .errors import WeightsError, problem
 
 if TYPE_CHECKING:
-    import torch
-
     from ..bilm.bilm import BiLM
 
 __all__ = ["FORMATS", "WeightsError", "load", "resolve", "save"]
@@ -51,10 +51,15 @@ def load(
     for kind, file in paths.items():
         if file is not None and not file.is_file():
             raise problem(file, "is no file", f"Correct the path given as `{kind}`")
-    for known in FORMATS:
-        if known.recognise(path):
-            return known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
-    raise problem(path, f"holds no weights ({_contents(path)})", _expected())
+    try:
+        known = next((known for known in FORMATS if known.recognise(path)), None)
+    except OSError as error:
+        raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
+    if known is None:
+        raise problem(path, f"holds no weights ({_contents(path)})", _expected())
+    # Weights loaded on first use, inside inference mode, must not be good for inference only.
+    with torch.inference_mode(False):
+        return known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
 
 
 def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 from ..bilm.bilm import BiLM
 from ..bilm.config import BiLMConfig
 from ..bilm.softmax import Softmax
+from .blocks import check_finite
 from .errors import problem
-from .tensors import mean_tensors, network_tensors, softmax_tensors, state_tensors
+from .tensors import mean_tensors, network_tensors, state_tensors
 
 
 def assemble(
@@ -56,15 +57,28 @@ def config_to_store(lm: BiLM) -> BiLMConfig:
     return lm.config if state == "carry" else replace(lm.config, initial_state=state)
 
 
-def tensors_to_store(lm: BiLM) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def tensors_to_store(
+    path: Path, lm: BiLM, dtype: torch.dtype
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """What a file holds of a model, by our names: the network with its state and mean, and the
-    softmax."""
-    tensors = lm.state_dict()
+    softmax.
+
+    path: Where they go, for messages. dtype: The number type they will have there.
+
+    Raises WeightsError for a model that could not be read back: values that are not finite in
+    `dtype`, or a vocabulary of another length than the softmax.
+    """
     config = lm.config
+    if lm.softmax is not None and lm.vocabulary is not None:
+        rows, words = len(lm.softmax.weight), len(lm.vocabulary)
+        if rows != words:
+            what = f"the vocabulary has {words} words, the softmax {rows} rows"
+            raise problem(path, what, "Nothing was written")
+    tensors = lm.state_dict()
     names = [name for name, _ in network_tensors(config)]
     names += [name for name in (*state_tensors(config), *mean_tensors(config)) if name in tensors]
     network = {name: tensors[name] for name in names}
-    if lm.softmax is None:
-        return network, {}
-    n_words = len(lm.softmax.weight)
-    return network, {name: tensors[name] for name in softmax_tensors(n_words, config)}
+    softmax = {name: tensor for name, tensor in tensors.items() if name.startswith("softmax.")}
+    for name, tensor in (network | softmax).items():
+        check_finite(path, name, tensor, dtype)
+    return network, softmax

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..bilm.config import STORED_INITIAL_STATES, BiLMConfig
 from .assemble import assemble, config_to_store, tensors_to_store
-from .blocks import Stored, check_finite, file_rows, read_tensors
+from .blocks import Stored, file_rows, read_tensors
 from .errors import problem
 from .files import make_room, new_file, write_json
 from .format import Format
@@ -40,6 +40,8 @@ def recognise(path: Path) -> bool:
     """A file with an ending or the first bytes of HDF5, or a folder that holds one."""
     if path.is_dir():
         return bool(weight_files(path))
+    if not path.is_file():
+        return False  # a pipe or device: looking into it could take for ever
     if path.suffix.lower() in SUFFIXES:
         return True
     with path.open("rb") as file:
@@ -51,8 +53,8 @@ def read(
 ) -> BiLM:
     """Read an HDF5 file, or the one in a folder. See `Reader`.
 
-    A vocabulary beside the weights is read where it is needed: for word input, and for the words
-    of a softmax. One that is given is read always.
+    A vocabulary is read if it is given, or bears the name of the weights; any other beside them,
+    where it is needed: for word input, and for the words of a softmax.
     """
     weights = only(path, "weights", weight_files(path)) if path.is_dir() else path
     options = options or beside(weights, "options", ".json")
@@ -102,17 +104,15 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         what = f"HDF5 weights are written as float32, not as {dtype}"
         raise problem(path, what, "Leave out `dtype`, or save to a native directory")
     h5py = _h5py(path)
-    network, softmax = tensors_to_store(lm)
+    network, softmax = tensors_to_store(path, lm, torch.float32)
     tensors = network | softmax
-    for name, tensor in tensors.items():
-        check_finite(path, name, tensor, torch.float32)
     config = config_to_store(lm)
     with ExitStack() as files:
         # Renamed in the opposite order: the weights come when everything they need is there.
         aside = files.enter_context(new_file(path))
+        vocab = companion(path, "vocab", ".txt")
         if lm.vocabulary is not None:
-            vocab = files.enter_context(new_file(companion(path, "vocab", ".txt")))
-            write_vocabulary(vocab, lm.vocabulary)
+            write_vocabulary(files.enter_context(new_file(vocab)), lm.vocabulary)
         options = files.enter_context(new_file(companion(path, "options", ".json")))
         write_json(options, to_options(config))
         make_room(aside, sum(4 * tensor.numel() for tensor in tensors.values()) + _OVERHEAD)
@@ -124,6 +124,8 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
                     dataset[start:stop] = rows.numpy()
             if config.initial_state != "zero":
                 file.require_group(OWN_GROUP).attrs["initial_state"] = config.initial_state
+        if lm.vocabulary is None:
+            vocab.unlink(missing_ok=True)  # that of the model before
 
 
 FORMAT = Format(
@@ -190,7 +192,8 @@ def _vocabulary(
             if rows_of in stored and stored[rows_of].shape:
                 n_words = stored[rows_of].shape[0]
                 break
-    path = given
+    own = companion(weights, "vocab", ".txt")
+    path = given or (own if own.is_file() else None)
     if path is None and n_words is not None:
         path = beside(weights, "vocab", ".txt")
     if path is not None:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..bilm.config import BiLMConfig
 from .assemble import assemble, config_to_store, tensors_to_store
-from .blocks import Stored, check_finite, read_tensors
+from .blocks import Stored, read_tensors
 from .errors import problem
 from .files import new_directory, read_json, write_json
 from .format import Format
@@ -88,7 +88,8 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     An existing directory is replaced if it is native or empty; a model card or other files beside
     ours stay in it.
 
-    Raises WeightsError for a path that is something else, and for values that `dtype` cannot hold.
+    Raises WeightsError for a path that is something else, and for a model that could not be read
+    back: values that `dtype` cannot hold, a vocabulary that is missing or too short.
     """
     if dtype not in _DTYPES.values():
         raise problem(path, f"cannot be written as {dtype}", f"Use one of {list(_DTYPES.values())}")
@@ -96,10 +97,11 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         raise problem(
             path, "exists and is no directory of a biLM, so it is not replaced", "Remove it first"
         )
-    network, softmax = tensors_to_store(lm)
+    if lm.config.n_words is not None and lm.vocabulary is None:
+        what = "a model that reads whole words is stored with its vocabulary, and this one has none"
+        raise problem(path, what, "Call set_vocabulary first")
     number_type = getattr(torch, dtype)
-    for name, tensor in (network | softmax).items():
-        check_finite(path, name, tensor, number_type)
+    network, softmax = tensors_to_store(path, lm, number_type)
     with new_directory(path, FILES) as aside:
         write_config(aside / CONFIG, config_to_store(lm))
         for file, tensors in ((WEIGHTS, network), (SOFTMAX, softmax)):

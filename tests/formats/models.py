@@ -72,6 +72,8 @@ def models(draw: st.DrawFn) -> BiLM:
         lm.mean_layers = torch.randn(config.n_outputs, config.width)
     if draw(st.booleans()):
         give_softmax(lm)
+    elif draw(st.booleans()):
+        lm.set_vocabulary(WORDS)
     return lm
 
 

@@ -323,3 +323,24 @@ def test_words_that_no_vocabulary_file_can_hold(
     with pytest.raises(WeightsError, match=expected):
         save(lm, tmp_path / target)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("target", ["m", "m.hdf5"])
+def test_a_vocabulary_that_does_not_fit_the_softmax(tmp_path: Path, target: str) -> None:
+    lm = everything()
+    lm.set_vocabulary(WORDS[:-1])
+    with pytest.raises(WeightsError, match=r"vocabulary has 10 words, the softmax 11 rows"):
+        save(lm, tmp_path / target)
+    assert not list(tmp_path.iterdir())
+
+
+def test_word_input_without_its_words(tmp_path: Path) -> None:
+    """A native directory would be of no use; an HDF5 file can be given its words later."""
+    lm = BiLM(TINY_WORDS)
+    with pytest.raises(WeightsError, match=r"stored with its vocabulary.*set_vocabulary"):
+        save(lm, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+    save(lm, tmp_path / "m.hdf5")
+    (tmp_path / "words").write_text("".join(f"{word}\n" for word in WORDS), "utf8")
+    found = load(tmp_path / "m.hdf5", vocab=tmp_path / "words")
+    assert found.vocabulary == WORDS

@@ -81,6 +81,13 @@ def test_a_config_of_another_library_makes_no_native_directory(tmp_path: Path) -
     assert "is no config of a biLM" in error(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["pipe", "pipe.hdf5"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    assert "a file of an unknown kind" in error(tmp_path / name)
+
+
 # HDF5 files and what lies beside them
 
 

@@ -31,6 +31,8 @@ def test_written_again(tmp_path: Path, target: str) -> None:
     if target == "m":
         names = sorted(file.name for file in (tmp_path / target).iterdir())
         assert names == ["config.json", "weights.safetensors"]
+    else:
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["m.hdf5", "m_options.json"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
