@@ -20,36 +20,34 @@ from spacy_elmo import WeightsError
 from spacy_elmo.formats import PACKAGED, resolve
 
 WORD = "bank"
-# From novels and travel books in the public domain, some of them shortened.
 SENTENCES = {
     "money": (
-        "He had been for many years cashier of a private bank in Baggot Street.",
-        "I wanted Matthew to put it in the Savings Bank in the first place.",
-        "You know I only get five per cent in the savings bank.",
-        "To my amazement they brought the money to the bank on Sunday evening.",
-        "In the days of the Arcadia Mixture I had no bank account.",
-        "This is the biggest deposit your bank has ever received.",
-        "Although I am now president, I should not care to ask any special favor of the bank.",
+        "She opened an account at the bank in her first week at work.",
+        "The bank raised its interest rates again in March.",
+        "He asked the bank for a loan to buy the house.",
+        "The bank lost two million dollars when the company failed.",
+        "My brother works as a clerk in a bank in London.",
+        "The government said that no bank would be allowed to fail.",
+        "They put the money in the bank and waited.",
     ),
     "shore": (
-        "Alice was beginning to get very tired of sitting by her sister on the bank.",
-        "Here, too, we dined and did some washing and botanizing, while he lay on the bank.",
-        "One day, as I was lying asleep on the warm grass by the river bank, I heard a splash.",
-        "All of a sudden he fancied something was floundering in the mud close to the bank.",
-        "He soon arrived at the opposite bank, where he fastened his boat.",
-        "At times he would walk along the river bank or in the forest.",
+        "We sat down on the bank and watched the river go by.",
+        "The boat came slowly to the left bank of the river.",
+        "Trees grew along the bank on both sides of the stream.",
+        "He swam across and climbed up the muddy bank.",
+        "The village stands on the north bank of the Thames.",
+        "Cattle came down to the bank to drink from the water.",
     ),
     "heap": (
-        "The sun went down in a stormy-looking bank of clouds.",
-        "As the sun sank lower a big bank of clouds arose toward the north.",
-        "A white bank of clouds extended half-way up the sky.",
-        "A great bank of clouds rolled slowly away from the face of the moon.",
-        "She walked through the wet, cold grass to the bank of snow.",
+        "A dark bank of clouds rose in the west before the storm.",
+        "The sun sank behind a bank of cloud.",
+        "A thick bank of fog lay over the hills all morning.",
+        "The car slid off the road into a bank of snow.",
     ),
     "rely": (
-        "I'm not going to bank on that, said I.",
-        "An' he'd do it in a minute, ye kin bank on that.",
-        "Meanwhile my tailor has refused to bank upon my prospects.",
+        "You can bank on him to be there on time.",
+        "I would not bank on good weather in April.",
+        "Do not bank on getting the job, she said.",
     ),
 }
 # The model of the tests, beside a checkout that has no packaged one.
