@@ -7,11 +7,15 @@ import sys
 import textwrap
 from pathlib import Path
 from shutil import copy
+from tempfile import TemporaryDirectory
+from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import pytest
 
 from spacy_elmo import BiLM, formats
-from spacy_elmo.formats import WeightsError, load, resolve, save
+from spacy_elmo.formats import WeightsError, load, native, resolve, save
+from spacy_elmo.formats.format import Format
 from tests.formats.models import TINY_WORDS, assert_same, model
 
 
@@ -250,3 +254,30 @@ def test_import_needs_neither_spacy_nor_h5py() -> None:
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_new_format_is_one_entry_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here: a zip of a native directory."""
+
+    def read(path: Path, **given: Any) -> BiLM:
+        with TemporaryDirectory() as folder, ZipFile(path) as archive:
+            archive.extractall(folder)
+            return native.read(Path(folder), **given)
+
+    def write(lm: BiLM, path: Path, *, dtype: str) -> None:
+        with TemporaryDirectory() as folder, ZipFile(path, "w") as archive:
+            native.write(lm, Path(folder), dtype=dtype)
+            for file in Path(folder).iterdir():
+                archive.write(file, file.name)
+
+    zipped = Format("a zip file", is_zipfile, read, write, suffixes=(".zip",))
+    monkeypatch.setattr(formats, "FORMATS", (zipped, *formats.FORMATS))
+    save(model(), tmp_path / "m.zip")
+    assert is_zipfile(tmp_path / "m.zip")
+    assert_same(load(tmp_path / "m.zip"), model())
+    save(model(), tmp_path / "m")
+    assert_same(load(tmp_path / "m"), model())
+    (tmp_path / "x").touch()
+    assert "Expected a zip file, or a native directory" in error(tmp_path / "x")
