@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from spacy_elmo.pretraining import prepare as prepare_module
 from spacy_elmo.pretraining import reading
 from spacy_elmo.pretraining.corpus import Corpus
 from spacy_elmo.pretraining.prepare import prepare
@@ -38,6 +39,7 @@ def test_same_bytes_in_any_number_of_processes(
     source.write_bytes(source.read_bytes() + b"\xff\n")
     prepare([source], tmp_path / "whole")
     monkeypatch.setattr(reading, "BLOCK_BYTES", 300)  # blocks for all processes
+    monkeypatch.setattr(prepare_module, "_BUFFER", 100)
     prepare([source], tmp_path / "two", n_process=2)
     prepare([source], tmp_path / "one")
     expected = contents(tmp_path / "whole")
@@ -83,7 +85,7 @@ if __name__ == "__main__":
 """
 
 
-def wait_until(happened: object, seconds: float = 60) -> None:
+def wait_until(happened: object, seconds: float = 120) -> None:
     assert callable(happened)
     end = time.monotonic() + seconds
     while not happened():
@@ -108,21 +110,25 @@ def processes_of(parent: int) -> set[int]:
 def test_killed_while_it_works(tmp_path: Path, kill: signal.Signals) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     out, partial = tmp_path / "out", tmp_path / "out.partial"
-    run = subprocess.Popen(
-        [sys.executable, tmp_path / "script.py", out],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parents[2],
-    )
+    with (tmp_path / "stderr").open("wb") as stderr:
+        run = subprocess.Popen(
+            [sys.executable, tmp_path / "script.py", out],
+            stdin=subprocess.PIPE,
+            stderr=stderr,
+            cwd=Path(__file__).parents[2],
+        )
     assert run.stdin is not None
-    run.stdin.write(b"a b c\n" * 20_000)
-    run.stdin.flush()
-    wait_until(lambda: (partial / "provisional-ids").exists())
-    wait_until(lambda: (partial / "provisional-ids").stat().st_size > 0)
+    try:
+        run.stdin.write(b"a b c\n" * 20_000)
+        run.stdin.flush()
+    except BrokenPipeError:
+        pytest.fail((tmp_path / "stderr").read_text())
+    ids = partial / "provisional-ids"
+    wait_until(lambda: ids.exists() and ids.stat().st_size > 0)
     children = processes_of(run.pid)
     assert len(children) >= 2
     run.send_signal(kill)
-    assert run.wait(60) != 0
+    assert run.wait(120) != 0
     run.stdin.close()
     assert not out.exists()
     assert partial.exists() == (kill == signal.SIGKILL)
