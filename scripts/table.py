@@ -1,0 +1,114 @@
+"""The tables of the comparison, from the rows that `row.py` made.
+
+python scripts/table.py build/rows.json
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import srsly
+import typer
+from report import markdown
+from tasks import MIXES, TASKS
+
+Row = dict[str, Any]
+
+
+def comparison(rows: Sequence[Row]) -> str:
+    """tok2vec against elmo, for every task and share of the data that has both."""
+    table = []
+    for name, task in TASKS.items():
+        fractions = sorted({row["fraction"] for row in rows if row["task"] == name}, reverse=True)
+        for fraction in fractions:
+            chosen = [r for r in rows if r["task"] == name and r["fraction"] == fraction]
+            default = [row for row in chosen if row["side"] == "tok2vec"]
+            elmo = [row for row in chosen if row["side"] == "elmo" and row["mix"] == "learned"]
+            if default and elmo:
+                table.append(
+                    (
+                        task.title,
+                        f"{fraction:.0%} ({default[0]['n_train']:,})",
+                        f"{default[0]['steps']:,}",
+                        spread(default),
+                        spread(elmo),
+                        f"{100 * error_reduction(mean(default), mean(elmo)):+.0f} %",
+                        f"{median_speed(default):,} / {median_speed(elmo):,}",
+                    )
+                )
+    header = (
+        "task",
+        "training data (sentences)",
+        "steps",
+        "tok2vec",
+        "elmo",
+        "fewer errors",
+        "words/s, tok2vec / elmo",
+    )
+    return markdown(header, table)
+
+
+def mixes(rows: Sequence[Row]) -> str:
+    """The three ways to mix layers, and the shares that were learned."""
+    table = []
+    for name, task in TASKS.items():
+        elmo = [row for row in rows if row["task"] == name and row["side"] == "elmo"]
+        for fraction in sorted({row["fraction"] for row in elmo}, reverse=True):
+            chosen = [row for row in elmo if row["fraction"] == fraction]
+            by_mix = {mix: [row for row in chosen if row["mix"] == mix] for mix in MIXES}
+            if all(by_mix.values()):
+                learned = by_mix["learned"][0]["mixes"][task.pipe]
+                shares = " ".join(f"{share:.2f}" for share in learned["layers"])
+                cells = [spread(by_mix[mix]) for mix in ("last", "average", "learned")]
+                learned_cell = f"{shares}, gamma {learned['gamma']:.2f}"
+                table.append((task.title, f"{fraction:.0%}", *cells, learned_cell))
+    header = ("task", "data", "last layer", "plain average", "learned", "learned shares")
+    return markdown(header, table)
+
+
+def mean(rows: Sequence[Row]) -> float:
+    """Mean score of rows that differ in their seed."""
+    return statistics.fmean(row["score"] for row in rows)
+
+
+def spread(rows: Sequence[Row]) -> str:
+    """Mean score, and the standard deviation over seeds where there are several.
+
+    >>> spread([{"score": 0.94}, {"score": 0.96}])
+    '95.00 ± 1.41'
+    """
+    scores = [100 * row["score"] for row in rows]
+    deviation = f" ± {statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+    return f"{statistics.fmean(scores):.2f}{deviation}"
+
+
+def error_reduction(before: float, after: float) -> float:
+    """Share of the errors that are gone.
+
+    >>> error_reduction(0.9, 0.95)
+    0.5
+    """
+    return round(1 - (1 - after) / (1 - before), 6)
+
+
+def median_speed(rows: Sequence[Row]) -> int:
+    """Words per second of the finished pipelines."""
+    speeds: list[float] = [row["words_per_second"] for row in rows]
+    return round(statistics.median(speeds))
+
+
+def main(
+    results: Path = typer.Argument(Path("build/rows.json"), help="JSON file of rows."),
+) -> None:
+    """Print the tables."""
+    rows = srsly.read_json(results)
+    minutes = sum(row["train_seconds"] for row in rows) / 60
+    print(f"{len(rows)} rows, {minutes:.0f} minutes of training\n\n{comparison(rows)}")
+    print(f"\n{mixes(rows)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
