@@ -13,10 +13,19 @@ if TYPE_CHECKING:
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
     from spacy_elmo.bilm.scalar_mix import ScalarMix
     from spacy_elmo.formats import WeightsError
+    from spacy_elmo.pipeline.hooks import set_hooks
 
 __version__ = "0.1.0"
 
-__all__ = ["BiLM", "BiLMConfig", "CharCNNConfig", "ScalarMix", "WeightsError", "__version__"]
+__all__ = [
+    "BiLM",
+    "BiLMConfig",
+    "CharCNNConfig",
+    "ScalarMix",
+    "WeightsError",
+    "__version__",
+    "set_hooks",
+]
 
 _HOME = {
     "BiLM": "spacy_elmo.bilm.bilm",
@@ -24,6 +33,7 @@ _HOME = {
     "CharCNNConfig": "spacy_elmo.bilm.config",
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "WeightsError": "spacy_elmo.formats",
+    "set_hooks": "spacy_elmo.pipeline.hooks",
 }
 
 

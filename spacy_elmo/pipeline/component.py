@@ -189,6 +189,7 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Run the language model over Docs, without changing them."""
+        self.settle()
         docs = list(docs)
         if not self.keep_layers and not self.listeners:
             return [Prediction(vectors, None) for vectors in encode_vectors(self.model, docs)]

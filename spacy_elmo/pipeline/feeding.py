@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from spacy.pipeline import EntityLinker
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from thinc.api import Model, Optimizer
@@ -30,7 +31,6 @@ class Feeding:
     model: BiLMModel
     attribute: str
     frozen: bool
-    listener_map: dict[str, list[ElmoListener]]
 
     def start_feeding(self) -> None:
         """Set up what this class keeps."""
@@ -38,6 +38,17 @@ class Feeding:
         self.passing = PassingLayers()
         self._gradients: Gradients | None = None
         self._deferred: Optimizer | None = None
+
+    @property
+    def listener_map(self) -> dict[str, list[ElmoListener]]:
+        """The listeners by the name of their pipe. spaCy empties it before it links the pipeline
+        anew, that is, before it calls `find_listeners` with each later pipe in order."""
+        return self._listener_map
+
+    @listener_map.setter
+    def listener_map(self, value: dict[str, list[ElmoListener]]) -> None:
+        self._listener_map = value
+        self._passed_another = False
 
     @property
     def listeners(self) -> list[ElmoListener]:
@@ -57,15 +68,20 @@ class Feeding:
         Raises ValueError for listeners made for other weights, and for a component that writes the
         same extension attributes.
         """
-        if isinstance(component, Feeding) and component.attribute == self.attribute:
-            raise ValueError(attribute_taken(self.attribute, component.name, self.name))
+        if isinstance(component, Feeding):
+            if component.attribute == self.attribute:
+                raise ValueError(attribute_taken(self.attribute, component.name, self.name))
+            self._passed_another = True
         if not isinstance(getattr(component, "model", None), Model):
             return
+        if isinstance(component, EntityLinker):
+            _check_entity_linker(component)
         for node in component.model.walk():
             if (
                 isinstance(node, ElmoListener)
                 and not node.layers
-                and node.upstream_name in ("*", self.name)
+                and node.upstream_name
+                in ((self.name,) if self._passed_another else ("*", self.name))
             ):
                 self.add_listener(node, component.name)
 
@@ -101,7 +117,7 @@ class Feeding:
             if kept is not None:
                 found[k] = DocLayers.of(doc, kept)
         missing = [k for k in range(len(docs)) if found[k] is None]
-        computed = encode_layers(self.model, [docs[k] for k in missing])
+        computed = encode_layers(self.model, [docs[k] for k in missing]) if missing else []
         for k, values in zip(missing, computed, strict=True):
             found[k] = DocLayers.of(docs[k], values)
         return [each for each in found if each is not None]
@@ -165,6 +181,11 @@ class Feeding:
         self._deferred = sgd
         self.finish_gradients()
 
+    def settle(self) -> None:
+        """Finish what some listeners have answered to, while none is about to answer any more."""
+        if self._gradients is not None and self._gradients.n_received:
+            self.finish_gradients()
+
     def finish_gradients(self) -> None:
         """Walk the way back that is still open, and make up for a deferred update."""
         gradients, self._gradients = self._gradients, None
@@ -173,6 +194,16 @@ class Feeding:
             gradients.send()
         if sgd is not None:
             self.model.finish_update(sgd)
+
+
+def _check_entity_linker(component: Any) -> None:
+    """Its residual layer takes the width when the pipe is made, and would fail much later."""
+    # With a projection, the listener is only a part of what stands there.
+    if isinstance(component.model.maybe_get_ref("tok2vec"), ElmoListener):
+        raise ValueError(
+            f"pipe {component.name!r} needs the width of its elmo listener when it is made, before "
+            "any weights are loaded: give the listener a projection, for instance projection = 128"
+        )
 
 
 def attribute_taken(attribute: str, name: str, other: str) -> str:

@@ -125,16 +125,6 @@ class ElmoListener(Model[list[Doc], list[Array]]):
             if other.has_grad(name):
                 self.set_grad(name, other.get_grad(name).copy())
 
-    def get_dim(self, name: str) -> int:
-        """Thinc's, with advice where the width is not known yet."""
-        if name == "nO" and not self.has_dim(name):
-            raise ValueError(
-                "the width of an elmo listener is not known before the weights are loaded, and "
-                "this pipe needs it earlier: give the listener a projection, for instance "
-                "projection = 128"
-            )
-        return super().get_dim(name)
-
 
 def forward(
     model: ElmoListener, docs: Sequence[Doc], is_train: bool
@@ -142,8 +132,7 @@ def forward(
     """Mixed vectors, zeros for white space. *Shape:* (n_tokens, width) per Doc."""
     ops = model.ops
     layers, answer = model.link.layers(model, docs, is_train)
-    if not model.has_param("layer_weights"):
-        init(model)
+    init(model)
     weights = model.get_param("layer_weights")
     mixed, backprop_mix = mix_layers(
         ops, layers, weights, model.get_param("gamma"), layer_norm=model.layer_norm

@@ -253,11 +253,10 @@ class BiLMShim(Shim):
 
     def to_bytes(self) -> bytes:
         """The weights as bytes: safetensors, with config and vocabulary beside them."""
-        from ..formats.assemble import config_to_store, tensors_to_store
+        from ..formats.assemble import config_to_store
 
         lm = self.lm
-        network, softmax = tensors_to_store(lm)
-        tensors = {name: t.contiguous() for name, t in {**network, **softmax}.items()}
+        tensors = {name: tensor.contiguous() for name, tensor in lm.state_dict().items()}
         message = {
             "config": config_to_store(lm).to_dict(),
             "vocabulary": lm.vocabulary,

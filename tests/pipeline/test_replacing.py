@@ -1,0 +1,149 @@
+"""`nlp.replace_listeners` and sourced pipes: each with a language model of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import spacy
+from spacy.lang.en import English
+from spacy.language import Language
+from spacy.training import Example
+from thinc.api import Adam
+
+from spacy_elmo.pipeline.listener import ElmoListener
+from tests.pipeline.listening import make, tagged, tags
+
+Trained = tuple[Language, list[Example]]
+LISTENER = ["model.tok2vec"]
+
+
+def trained(weights: Path, **elmo: Any) -> Trained:
+    """Both taggers a little way along."""
+    settings = {"projection": 8, "layer_norm": True}
+    nlp, examples = make(weights, settings, {"projection": 4}, elmo=elmo)
+    nlp.initialize(lambda: examples)
+    optimizer = Adam(0.02)
+    for _ in range(8):
+        nlp.update(examples, sgd=optimizer)
+    return nlp, examples
+
+
+def own_shim(nlp: Language, name: str = "tagger_0") -> Any:
+    model = nlp.get_pipe(name).model  # type: ignore[attr-defined]
+    node = next(node for node in model.walk() if isinstance(node, ElmoListener))
+    return node.layers[0].shims[0]
+
+
+def parameters(shim: Any) -> dict[str, np.ndarray]:
+    return {name: p.detach().numpy().copy() for name, p in shim.lm.named_parameters()}
+
+
+def moved(shim: Any, before: dict[str, np.ndarray]) -> float:
+    after = parameters(shim)
+    return max(float(np.abs(after[name] - before[name]).max()) for name in before)
+
+
+def scores(nlp: Language, name: str = "tagger_0") -> list[np.ndarray]:
+    docs = list(nlp.pipe([example.x.text for example in tagged(nlp)]))
+    return [np.array(each) for each in nlp.get_pipe(name).model.predict(docs)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_replaced_saved_and_loaded(weights: Path, tmp_path: Path, frozen: bool) -> None:
+    movable = Path(shutil.copytree(weights, tmp_path / "movable"))
+    nlp, _ = trained(movable, frozen=frozen)
+    before = scores(nlp)
+    nlp.replace_listeners("elmo", "tagger_0", LISTENER)
+    assert nlp.get_pipe("elmo").listening_components == ["tagger_1"]  # type: ignore[attr-defined]
+    for found, expected in zip(scores(nlp), before, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    nlp.to_disk(tmp_path / "saved")
+    data = nlp.to_bytes()
+    shutil.rmtree(movable)
+    for loaded in (
+        spacy.load(tmp_path / "saved"),
+        English.from_config(nlp.config).from_bytes(data),
+        spacy.load(tmp_path / "saved", exclude=["elmo", "tagger_1"]),
+    ):
+        for found, expected in zip(scores(loaded), before, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert own_shim(loaded).frozen is frozen
+    block = nlp.config["components"]["tagger_0"]["model"]["tok2vec"]
+    assert block["@architectures"] == "spacy-elmo.ElmoListener.v1"
+    assert block["bilm"]["@architectures"] == "spacy-elmo.BiLM.v1"
+    assert (block["projection"], block["layer_norm"]) == (8, True)
+
+
+def test_both_copies_train_on_their_own(weights: Path) -> None:
+    nlp, examples = trained(weights, frozen=False)
+    nlp.replace_listeners("elmo", "tagger_0", LISTENER)
+    shared, own = nlp.get_pipe("elmo").model.shims[0], own_shim(nlp)  # type: ignore[attr-defined]
+    assert shared.id != own.id
+    optimizer = Adam(0.01, use_averages=True)
+    for train, rest, excluded in ((own, shared, "tagger_1"), (shared, own, "tagger_0")):
+        before = parameters(train), parameters(rest)
+        nlp.update(examples, sgd=optimizer, exclude=[excluded])
+        nlp("settle")
+        assert moved(train, before[0]) > 1e-4
+        assert moved(rest, before[1]) == 0
+    ids = {key[0] for key in optimizer.averages}
+    assert {shared.id, own.id} <= ids
+    losses = [nlp.update(examples, sgd=optimizer, losses={}) for _ in range(20)]
+    for name in ("tagger_0", "tagger_1"):
+        assert losses[-1][name] < losses[0][name]
+
+
+def test_a_frozen_copy_stays(weights: Path) -> None:
+    nlp, examples = trained(weights, frozen=True)
+    nlp.replace_listeners("elmo", "tagger_0", LISTENER)
+    before = parameters(own_shim(nlp))
+    nlp.update(examples, sgd=Adam(0.1))
+    assert moved(own_shim(nlp), before) == 0
+
+
+def test_sourcing_a_pipe_with_replaced_listeners(weights: Path, tmp_path: Path) -> None:
+    nlp, _ = trained(weights, frozen=False)
+    before = scores(nlp)
+    nlp.to_disk(tmp_path / "saved")
+    config = {
+        "nlp": {"lang": "en", "pipeline": ["tagger_0"]},
+        "components": {
+            "tagger_0": {
+                "source": str(tmp_path / "saved"),
+                "component": "tagger_0",
+                "replace_listeners": LISTENER,
+            }
+        },
+    }
+    sourced = English.from_config(config)
+    for found, expected in zip(scores(sourced), before, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    sourced.to_disk(tmp_path / "sourced")
+    loaded = spacy.load(tmp_path / "sourced")
+    for found, expected in zip(scores(loaded), before, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_sourcing_component_and_listener_together(weights: Path) -> None:
+    nlp, _ = trained(weights)
+    before = scores(nlp)
+    other = spacy.blank("en")
+    for name in ("elmo", "tagger_0"):
+        other.add_pipe(name, source=nlp)
+    for found, expected in zip(scores(other), before, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert other.get_pipe("elmo").listening_components == ["tagger_0"]  # type: ignore[attr-defined]
+
+
+def test_renaming_the_component(weights: Path, tmp_path: Path) -> None:
+    nlp, examples = trained(weights)
+    before = tags(nlp)
+    nlp.rename_pipe("elmo", "vectors")
+    assert tags(nlp) == before
+    nlp.to_disk(tmp_path / "saved")
+    assert tags(spacy.load(tmp_path / "saved")) == before
+    assert "vectors" in nlp.update(examples, sgd=Adam(0.001), losses={})
