@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,10 @@ class BiLM(nn.Module):
     - "warm": a state reached on running text, stored with the weights (see `warm_up`);
     - "carry": what the sentence in the same row of the call before ended with, as AllenNLP and
       bilm-tf do it. Vectors then depend on everything read before.
+
+    Settings of the moment, never saved: `cache_size`, word types whose token-layer vector `encode`
+    keeps (65,536), and `compute_dtype`, the float type of its LSTM products (`torch.float32`;
+    `torch.bfloat16` or `torch.float16` are faster on a GPU and good to two or three digits).
     """
 
     initial_h: Tensor | None
@@ -68,6 +73,7 @@ class BiLM(nn.Module):
         self.vocabulary: list[str] | None = None
         self.set_vocabulary(vocabulary)
         self.cache_size = DEFAULT_CACHE_SIZE
+        self.compute_dtype = torch.float32
         self._initial_state = config.initial_state
         self._carried = CarriedState(config)
         self._engine: tuple[tuple[object, ...], Engine] | None = None
@@ -264,6 +270,7 @@ class BiLM(nn.Module):
         with torch.no_grad():
             h, c = mean_state(self, rows)
         self.initial_h, self.initial_c = h, c
+        self.config = replace(self.config, initial_state="warm")
         self.initial_state = "warm"
         self.weights_changed()
 
@@ -308,6 +315,7 @@ class BiLM(nn.Module):
         key = (
             self.initial_state,
             self.cache_size,
+            self.compute_dtype,
             *((id(tensor), tensor.data_ptr(), tensor._version) for tensor in tensors),
         )
         with self._engine_lock:
@@ -321,6 +329,7 @@ class BiLM(nn.Module):
                             list(zip(self.config.directions, self._layers(), strict=True)),
                             (state.h[:, :, 0], state.c[:, :, 0]),
                             skip=self.config.use_skip_connections,
+                            dtype=self.compute_dtype,
                         ),
                     )
             return self._engine[1]

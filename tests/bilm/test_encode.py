@@ -161,6 +161,21 @@ def test_mix_of_encode(lm: BiLM) -> None:
             np.testing.assert_allclose(array, mix(torch.from_numpy(layers)).numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_smaller_floats(lm: BiLM, dtype: torch.dtype) -> None:
+    sentences = [["the", "bank", "raised"], ["its", "rates"]]
+    expected = lm.encode(sentences)
+    small = tiny_lm()
+    small.compute_dtype = dtype
+    for array, exact in zip(small.encode(sentences), expected, strict=True):
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array[0], exact[0])  # the token layer stays float32
+        difference = np.linalg.norm(array[1:] - exact[1:], axis=-1)
+        norms = np.linalg.norm(exact[1:], axis=-1)
+        assert (difference > 0).all()
+        assert (difference < 0.05 * norms).all()
+
+
 def test_warm_state(lm: BiLM) -> None:
     warm = tiny_lm()
     with pytest.raises(ValueError, match="no warm state"):
