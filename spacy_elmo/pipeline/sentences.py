@@ -59,10 +59,11 @@ def doc_sentences(doc: Doc) -> DocSentences:
     rows = np.flatnonzero(facts[:, 0] == 0)
     # A boundary may stand at a white space token, which is not fed: count them instead.
     sentence_of = np.cumsum(facts[:, 1] == 1)
+    texts = [token.text for token in doc]
     previous = -1
     for row, sentence in zip(rows.tolist(), sentence_of[rows].tolist(), strict=True):
         if not words or sentence != previous:
             words.append([])
             previous = sentence
-        words[-1].append(doc[row].text)
+        words[-1].append(texts[row])
     return DocSentences(len(doc), words, rows)
