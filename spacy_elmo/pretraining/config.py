@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.pretraining.vocabulary import SYMBOLS
 
 OPTIMIZERS = ("adamw", "adagrad")
 SCHEDULES = ("constant", "cosine")
@@ -33,7 +34,7 @@ SMALL = BiLMConfig(
 class PretrainConfig:
     """How a biLM is trained. The defaults are the recipe `default`; see `RECIPES`.
 
-    model: Sizes of the network. For word input `n_words` is the corpus's vocabulary.
+    model: Sizes of the network. With word input `n_words` becomes that of the corpus's vocabulary.
     share_embedding_softmax: The softmax's weights are the word embedding (word input only).
     order: How rows are filled. "text": every row reads the running text on from a place of its own.
         "shuffled": the next sentence of a shuffled order whenever a row has used up its own
@@ -225,6 +226,8 @@ def _model(base: BiLMConfig, values: Any) -> BiLMConfig:
     merged = {**base.to_dict(), **values}
     if isinstance(values.get("char_cnn"), Mapping) and base.char_cnn is not None:
         merged["char_cnn"] = {**base.to_dict()["char_cnn"], **values["char_cnn"]}
+    if merged["char_cnn"] is None and merged["n_words"] is None:
+        merged["n_words"] = len(SYMBOLS)  # the trainer puts the corpus's vocabulary here
     return BiLMConfig.from_dict(merged)
 
 

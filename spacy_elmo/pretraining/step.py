@@ -55,8 +55,14 @@ class Stepper:
         self.softmax = lm.softmax
         self.config = config
         self.n_directions = lm.config.n_directions
-        side_by_side = lm.device.type == "cpu" and self.n_directions > 1
-        self.pool = ThreadPoolExecutor(self.n_directions) if side_by_side else None
+        self.pool = None
+        if lm.device.type == "cpu" and self.n_directions > 1:
+            # Told in each thread: what a new one would start with differs between libraries, and
+            # the results depend on it.
+            share = max(1, torch.get_num_threads() // self.n_directions)
+            self.pool = ThreadPoolExecutor(
+                self.n_directions, initializer=torch.set_num_threads, initargs=(share,)
+            )
         self.dense = dense_parameters(lm)
         self.token_names = [name for name in self.dense if name.startswith("token_encoder.")]
         self.layer_names = [

@@ -49,6 +49,7 @@ class Trainer:
         self.progress = progress
         self.n_threads = torch.get_num_threads()
         self._log: Log | None = None
+        self._log_from = training.step
         self._rollbacks = 0
         self._heldout_shown: dict[str, str] = {}
 
@@ -60,7 +61,7 @@ class Trainer:
             return
         training = self.training
         if self._log is None:
-            self._log = Log(self.folder / "log.jsonl", training.step)
+            self._log = Log(self.folder / "log.jsonl", self._log_from)
         seconds = round(training.seconds, 1)
         self._log.write(
             {"step": training.step, "tokens": training.tokens, "seconds": seconds, **entry}
@@ -97,7 +98,7 @@ class Trainer:
                 continue
             check_same_run(path, saved.state, self.config, self.training.corpus.meta)
             self.training.restore(saved)
-            self._log = None  # opened anew, it forgets what came after this step
+            self._log, self._log_from = None, self.training.step
             break
         else:
             if paths:

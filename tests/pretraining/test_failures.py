@@ -1,0 +1,214 @@
+"""What goes wrong in a training: each time a clear error or a way back, and nothing lost."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spacy_elmo.pretraining import checkpoint as checkpoints
+from spacy_elmo.pretraining.checkpoint import CheckpointError
+from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.corpus import Corpus
+from spacy_elmo.pretraining.pretrain import pretrain
+from spacy_elmo.pretraining.progress import Progress
+from spacy_elmo.pretraining.trainer import TrainingError
+from tests.pretraining.processes import ENVIRONMENT, ROOT, command, run
+from tests.pretraining.small import config, make_corpus, new_trainer, sentences
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return make_corpus(tmp_path_factory.mktemp("text"))
+
+
+def _train(corpus: Corpus, out: Path, made: PretrainConfig, **options: Any) -> bool:
+    return pretrain(corpus.path, out, made, progress=Progress(shown=False), **options)
+
+
+def _checkpoints(out: Path) -> list[Path]:
+    return checkpoints.found(out / "training" / "checkpoints")
+
+
+@pytest.mark.parametrize("damage", ["cut", "altered", "empty", "other"])
+def test_a_damaged_checkpoint_is_passed_over(
+    damage: str, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = config(tokens=400)
+    trainer = new_trainer(corpus, tmp_path, made)
+    assert trainer.run()
+    older, newer = checkpoints.found(trainer.checkpoint_folder)
+    data = bytearray(newer.read_bytes())
+    if damage == "altered":
+        data[-100] ^= 1
+    elif damage == "other":
+        torch.save({"a": torch.zeros(1)}, newer)
+        data = bytearray(newer.read_bytes())
+    newer.write_bytes({"cut": data[:-1000], "empty": b""}.get(damage, data))
+    again = new_trainer(corpus, tmp_path, made)
+    again.progress = Progress(shown=True)
+    assert again.resume()
+    assert f"{again.training.step:09d}" in older.name
+    told = capsys.readouterr().err
+    assert str(newer) in told
+    assert "Going back to the one before it" in told
+
+
+def test_nothing_but_damaged_checkpoints_is_an_error(corpus: Corpus, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert _train(corpus, out, config(tokens=80))
+    for path in _checkpoints(out):
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(CheckpointError, match=r"none of the checkpoints .* can be read"):
+        _train(corpus, out, config(tokens=160))
+
+
+def test_checkpoints_run_no_code(tmp_path: Path) -> None:
+    """A pickle in the place of a checkpoint is refused, not unpickled."""
+    path = tmp_path / "step-000000001.safetensors"
+    path.write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "run").encode() + b"'\ntR.")
+    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+        checkpoints.read(path)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"learning_rate": 0.5}, "learning_rate was 0.01 and is now 0.5"),
+        ({"model": {"lstm_dim": 24}}, "model.lstm_dim was 16 and is now 24"),
+        ({"batch_size": 4}, "batch_size was 8 and is now 4"),
+    ],
+)
+def test_a_changed_config_is_an_error(
+    changes: dict[str, Any], named: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert _train(corpus, out, config(tokens=80))
+    before = [path.read_bytes() for path in _checkpoints(out)]
+    with pytest.raises(CheckpointError, match=named):
+        _train(corpus, out, config(tokens=160, **changes))
+    assert [path.read_bytes() for path in _checkpoints(out)] == before
+
+
+def test_a_changed_corpus_is_an_error(corpus: Corpus, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert _train(corpus, out, config(tokens=80))
+    other = make_corpus(tmp_path / "other", number=300)
+    with pytest.raises(CheckpointError, match="made with another corpus"):
+        _train(other, out, config(tokens=160))
+
+
+def test_a_larger_budget_goes_on(corpus: Corpus, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert _train(corpus, out, config(tokens=80))
+    assert _train(corpus, out, config(tokens=160, log_every=1))
+    saved = checkpoints.read(_checkpoints(out)[-1])
+    assert saved.state["tokens"] == 160
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk: writing fails half-way."""
+    out = tmp_path / "out"
+    assert _train(corpus, out, config(tokens=80))
+    good = _checkpoints(out)
+    limit = good[-1].stat().st_size // 2
+    arguments = command(corpus.path, out, config(tokens=400))
+    failed = subprocess.run(
+        arguments,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert failed.returncode == 1
+    assert "cannot write the checkpoint of step" in failed.stderr
+    assert str(good[-1]) in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert _checkpoints(out) == good
+    assert not list((out / "training" / "checkpoints").glob("*.tmp"))
+    after = run(arguments)  # with room again
+    assert after.returncode == 0, after.stderr
+    assert "Going on from step 2" in after.stderr
+
+
+def test_a_loss_that_is_no_number_rolls_back(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad step: back to the checkpoint, on with half the rate, and finite weights."""
+    trainer = new_trainer(corpus, tmp_path, config(tokens=800, log_every=4))
+    training = trainer.training
+    advance, broken = training.advance, []
+
+    def advance_badly(*arguments: Any) -> Any:
+        result = advance(*arguments)
+        if training.step == 10 and not broken:
+            broken.append(training.step)
+            with torch.no_grad():
+                training.lm.forward_layers[0].bias.fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(training, "advance", advance_badly)
+    assert trainer.run()
+    assert broken == [10]
+    assert training.rate_factor == 0.5
+    assert all(torch.isfinite(value).all() for value in training.lm.parameters())
+
+
+def test_a_loss_that_stays_no_number_is_an_error(corpus: Corpus, tmp_path: Path) -> None:
+    made = config(
+        optimizer="adagrad", epsilon=0.0, initial_accumulator=0.0, learning_rate=1e30, clip_norm=0.0
+    )
+    trainer = new_trainer(corpus, tmp_path, made)
+    with pytest.raises(TrainingError, match="lower learning_rate or clip_norm"):
+        trainer.run()
+    first = checkpoints.read(checkpoints.found(trainer.checkpoint_folder)[-1])
+    assert all(torch.isfinite(value).all() for value in first.tensors.values())
+
+
+def test_a_folder_of_something_else_is_not_touched(corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear", encoding="utf8")
+    with pytest.raises(ValueError, match="is no folder of a training"):
+        _train(corpus, tmp_path, config())
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_negative_samples": 5000}, "n_negative_samples is 5000, but .* lower it"),
+        (
+            {"model": {"char_cnn": {"max_characters_per_token": 20}}},
+            "prepared with 50 characters per word, the config says 20",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_corpus(
+    changes: dict[str, Any], message: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _train(corpus, tmp_path / "out", config(**changes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_budget_it_would_never_end() -> None:
+    with pytest.raises(ValueError, match="no budget: set epochs, tokens or seconds"):
+        PretrainConfig().with_budget(None, None, None)
+
+
+def test_errors_of_the_command_are_one_line(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(sentences(3)), encoding="utf8")
+    failed = run(
+        [sys.executable, "-m", "spacy_elmo.pretraining", str(text), "out", "--tokens", "9"]
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("Error: ")
+    assert len(failed.stderr.splitlines()) == 1
