@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Model, torch2xp, xp2torch
 
+from .fixed_mix import FixedMix
 from .sentences import DocSentences, doc_sentences
 from .shim import BiLMShim
 from .source import Source
@@ -49,7 +50,7 @@ def build_bilm_v1(
     Raises ValueError for an initial state a component cannot use, or impossible layer weights.
     """
     source = Source(weights, options, vocab, initial_state)
-    shim = BiLMShim(source, layer_weights=layer_weights, gamma=gamma)
+    shim = BiLMShim(source, FixedMix(layer_weights, gamma))
     return Model("elmo-bilm", forward, init=init, dims={"nO": None}, shims=[shim])
 
 

@@ -26,6 +26,8 @@ from torch import Tensor
 from ..bilm.bilm import BiLM
 from ..bilm.config import BiLMConfig
 from ..bilm.scalar_mix import ScalarMix
+from .fixed_mix import FixedMix
+from .layer_cache import LayerCache
 from .source import Source
 from .storage import Floats
 
@@ -35,28 +37,26 @@ Sentences = Sequence[Sequence[str]]
 class BiLMShim(Shim):
     """Holds a `BiLM`, loaded when it is first asked for.
 
-    source: Where the weights come from.
-    layer_weights: Share of each layer in the mixed vector, token layer first; None: equal shares.
-    gamma: Scale of the mixed vector.
+    source: Where the weights come from. mix: How the layers become one vector.
 
     The attributes below are settings of the moment: they are never saved with the weights.
 
     frozen: Whether the weights stay as they are. learn_rate_factor: What the optimiser's learning
-    rate is multiplied by. cache_size: Word types whose token-layer vector is kept.
-    batch_tokens: Bound of the tokens computed together; None: by memory.
+    rate is multiplied by. type_cache_size: Word types whose token-layer vector is kept.
+    batch_tokens: Bound of the tokens computed together; None: by memory. cache: Layers of sentences
+    read in training, or None. fill_cache: Whether more of them are kept now.
     """
 
-    def __init__(
-        self, source: Source, *, layer_weights: Sequence[float] | None = None, gamma: float = 1.0
-    ) -> None:
+    def __init__(self, source: Source, mix: FixedMix) -> None:
         super().__init__(None)
         self.source = source
-        self.layer_weights = _shares(layer_weights)
-        self.gamma = float(gamma)
+        self.mix = mix
         self.frozen = True
         self.learn_rate_factor = 1.0
-        self.cache_size: int | None = None
+        self.type_cache_size: int | None = None
         self.batch_tokens: int | None = None
+        self.cache: LayerCache | None = None
+        self.fill_cache = False
         self.device: torch.device = get_torch_default_device()
         self._mix: ScalarMix | None = None
         self._lock = threading.Lock()
@@ -89,15 +89,17 @@ class BiLMShim(Shim):
         *,
         frozen: bool = True,
         learn_rate_factor: float = 1.0,
-        cache_size: int | None = None,
+        type_cache_size: int | None = None,
         batch_tokens: int | None = None,
+        cache: LayerCache | None = None,
         device: str | None = None,
     ) -> None:
         """Set the settings of the moment; see the class. device: None leaves it as it is."""
         self.frozen = frozen
         self.learn_rate_factor = learn_rate_factor
-        self.cache_size = cache_size
+        self.type_cache_size = type_cache_size
         self.batch_tokens = batch_tokens
+        self.cache = cache
         if device is not None:
             self.device = torch.device(device)
         with self._lock:
@@ -105,47 +107,40 @@ class BiLMShim(Shim):
                 self._take(self._model)
 
     def _take(self, lm: BiLM) -> None:
-        mix = self._mix_of(lm.config.n_outputs)
+        mix = self.mix.module(lm.config.n_outputs)
         self.source.set_initial_state(lm)
         lm.to(self.device).requires_grad_(not self.frozen)
-        if self.cache_size is not None:
-            lm.cache_size = self.cache_size
+        if self.type_cache_size is not None:
+            lm.cache_size = self.type_cache_size
         self._mix = mix.to(self.device)
         self._model = lm
-
-    def _mix_of(self, n_layers: int) -> ScalarMix:
-        shares = self.layer_weights
-        if shares is None:
-            shares = [1 / n_layers] * n_layers
-        if len(shares) != n_layers:
-            raise ValueError(
-                f"layer_weights has {len(shares)} numbers, but these weights have {n_layers} "
-                "layers (the token layer counts)"
-            )
-        with np.errstate(divide="ignore"):
-            # The mix takes a softmax: a share of 0 is a weight of minus infinity.
-            weights = np.log(shares)
-        mix = ScalarMix(n_layers, weights=weights.tolist(), gamma=self.gamma)
-        return mix.requires_grad_(False)
+        if self.cache is not None:
+            self.cache.clear()
 
     # Forwards and backwards
 
     @property
     def mix_weights(self) -> Floats:
         """What each layer is multiplied by in the mixed vector. *Shape:* (n_layers,)."""
-        mix = self._mix_of(self.lm.config.n_outputs)
-        weights: Floats = (torch.softmax(mix.weights, 0) * mix.gamma).numpy()
-        return weights
+        return self.mix.weights(self.lm.config.n_outputs)
 
     def encode(self, sentences: Sentences, *, mixed: bool) -> list[Floats]:
         """Layers of each sentence, or their mix, without gradients.
 
         Returns per sentence *Shape:* (n_layers, n_tokens, width), mixed: (n_tokens, width).
         """
-        lm = self.lm
-        return lm.encode(
-            sentences, mix=self._mix if mixed else None, batch_tokens=self.batch_tokens
-        )
+        lm, cache = self.lm, self.cache
+        if mixed or cache is None or not self.frozen or not (cache or self.fill_cache):
+            mix = self._mix if mixed else None
+            return lm.encode(sentences, mix=mix, batch_tokens=self.batch_tokens)
+        found = [cache.get(words) for words in sentences]
+        missing = [k for k, layers in enumerate(found) if layers is None]
+        computed = lm.encode([sentences[k] for k in missing], batch_tokens=self.batch_tokens)
+        for k, layers in zip(missing, computed, strict=True):
+            found[k] = layers
+            if self.fill_cache:
+                cache.put(sentences[k], layers)
+        return [layers for layers in found if layers is not None]
 
     def begin_layers(self, sentences: Sentences) -> tuple[Tensor, Callable[[Tensor], None]]:
         """Layers of all words with a way back: gradients add up in the parameters.
@@ -215,9 +210,10 @@ class BiLMShim(Shim):
 
     def copy(self) -> BiLMShim:
         """A copy with weights and an id of its own, for optimisers know parameters by id."""
-        copied = BiLMShim(self.source, gamma=self.gamma)
+        copied = BiLMShim(self.source, self.mix)
         new = {"id": copied.id, "_lock": copied._lock, "_model": None, "_mix": None}
         copied.__dict__.update({**self.__dict__, **new})
+        copied.cache = copy.copy(self.cache)  # an empty one
         with self._lock:
             if self._model is not None:
                 copied._take(copy.deepcopy(self._model))
@@ -275,16 +271,3 @@ class BiLMShim(Shim):
         with self._lock:
             self._take(assemble(Path("(bytes)"), config, message["vocabulary"], tensors))
         return self
-
-
-def _shares(layer_weights: Sequence[float] | None) -> list[float] | None:
-    """Layer weights scaled to a sum of 1."""
-    if layer_weights is None:
-        return None
-    values = [float(value) for value in layer_weights]
-    if not values or min(values) < 0 or not 0 < sum(values) < float("inf"):
-        raise ValueError(
-            f"layer_weights is {layer_weights!r}: expected one number per layer, none negative, "
-            "not all zero"
-        )
-    return [value / sum(values) for value in values]

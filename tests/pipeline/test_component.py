@@ -244,7 +244,7 @@ def test_warm_state(make_nlp: Make, tmp_path: Path, weights: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"batch_tokens": 0}, {"cache_size": -1}, {"learn_rate_factor": -0.5}]
+    "bad", [{"batch_tokens": 0}, {"type_cache_size": -1}, {"learn_rate_factor": -0.5}]
 )
 def test_impossible_settings(make_nlp: Make, bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected at least"):

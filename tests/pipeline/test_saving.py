@@ -126,7 +126,7 @@ def test_overrides_at_load_take_effect(make_nlp: Make, tmp_path: Path) -> None:
     settings = {
         "components.elmo.keep_layers": True,
         "components.elmo.batch_tokens": 7,
-        "components.elmo.cache_size": 11,
+        "components.elmo.type_cache_size": 11,
         "components.elmo.set_hooks": True,
         "components.elmo.attribute": "renamed",
         "components.elmo.model.layer_weights": [0.0, 0.0, 1.0],

@@ -1,0 +1,206 @@
+"""The cache of frozen training: same scores, less work, never a wrong vector."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.language import Language
+from spacy.training import Example
+from thinc.api import Adam
+
+from spacy_elmo.bilm import BiLM
+from spacy_elmo.pipeline.layer_cache import LayerCache
+from tests.pipeline.listening import make, tagged, tags
+from tests.pipeline.random_bilm import random_bilm
+
+LAYERS = np.arange(24, dtype=np.float32).reshape(3, 2, 4) / 7
+ROOM = 10_000
+
+
+@pytest.fixture(params=["memory", "disk"])
+def kind(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The sentences that the language model computed."""
+    seen: list[list[str]] = []
+    encode = BiLM.encode
+
+    def watching(self: BiLM, sentences: Any, **settings: Any) -> Any:
+        seen.extend(list(words) for words in sentences)
+        return encode(self, sentences, **settings)
+
+    monkeypatch.setattr(BiLM, "encode", watching)
+    return seen
+
+
+def test_what_was_put_comes_back(kind: str) -> None:
+    cache = LayerCache(kind, ROOM)
+    assert cache.get(["a", "b"]) is None
+    cache.put(["a", "b"], LAYERS)
+    cache.put(["c"], LAYERS[:, :1])
+    np.testing.assert_array_equal(cache.get(["a", "b"]), LAYERS)
+    np.testing.assert_array_equal(cache.get(["c"]), LAYERS[:, :1])
+    assert cache.get(["ab"]) is None
+    assert len(cache) == 2
+    cache.clear()
+    assert cache.get(["a", "b"]) is None
+    cache.put(["a", "b"], LAYERS + 1)
+    np.testing.assert_array_equal(cache.get(["a", "b"]), LAYERS + 1)
+
+
+def test_half_precision(kind: str) -> None:
+    cache = LayerCache(kind, ROOM, half=True)
+    cache.put(["a", "b"], LAYERS)
+    found = cache.get(["a", "b"])
+    assert found is not None
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, LAYERS, rtol=5e-4)
+    assert cache.n_bytes == LAYERS.nbytes / 2
+    cache.put(["large"], np.full((3, 1, 4), 1e6, dtype=np.float32))
+    assert cache.get(["large"]) is None, "too large for float16: computed anew each time"
+
+
+def test_the_bound_holds(kind: str) -> None:
+    cache = LayerCache(kind, 3 * LAYERS.nbytes)
+    for k in range(10):
+        cache.put([str(k), "x"], LAYERS + k)
+    assert len(cache) == 3
+    assert cache.n_bytes == 3 * LAYERS.nbytes
+    for k in range(3):
+        np.testing.assert_array_equal(cache.get([str(k), "x"]), LAYERS + k)
+    assert cache.get(["3", "x"]) is None
+
+
+@given(st.lists(st.lists(st.text(max_size=3), max_size=4), unique_by=tuple, max_size=12))
+def test_keys_are_the_words(sentences: list[list[str]]) -> None:
+    cache = LayerCache("memory", ROOM)
+    for k, words in enumerate(sentences):
+        cache.put(words, np.full((1, 1, 1), k, dtype=np.float32))
+    for k, words in enumerate(sentences):
+        found = cache.get(words)
+        assert found is not None
+        assert found.item() == k
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [(("ram", 1), "cache is 'ram'"), (("disk", -1), "-1 bytes")]
+)
+def test_impossible_settings(settings: tuple[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LayerCache(*settings)
+
+
+def trained(weights: Path, steps: int, **elmo: Any) -> tuple[Language, list[Example]]:
+    spacy.util.fix_random_seed(0)
+    nlp, examples = make(weights, {"projection": 8}, elmo=elmo)
+    nlp.initialize(lambda: examples)
+    optimizer = Adam(0.02)
+    for _ in range(steps):
+        nlp.update(examples, sgd=optimizer, drop=0.1)
+    return nlp, examples
+
+
+def parameters(nlp: Language) -> list[np.ndarray]:
+    nodes = nlp.get_pipe("tagger_0").model.walk()  # type: ignore[attr-defined]
+    return [np.array(node.get_param(name)) for node in nodes for name in node.param_names]
+
+
+def test_same_training_but_each_sentence_is_computed_once(
+    weights: Path, kind: str, encoded: list[list[str]]
+) -> None:
+    plain, examples = trained(weights, 10)
+    n_sentences = sum(len(example.x) > 0 for example in examples)
+    # Before training the pipe reads some, too, to find its sizes.
+    for_sizes = len(encoded) - 10 * n_sentences
+    encoded.clear()
+    nlp, _ = trained(weights, 10, cache=kind)
+    assert len(encoded) == for_sizes + n_sentences
+    for found, expected in zip(parameters(nlp), parameters(plain), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert tags(nlp) == tags(plain)
+
+
+def test_the_texts_of_evaluation_are_kept_too(weights: Path, encoded: list[list[str]]) -> None:
+    nlp, _ = trained(weights, 1, cache="memory")
+    held_out = [Example.from_dict(nlp.make_doc("an unseen bank"), {"tags": ["D", "A", "N"]})]
+    encoded.clear()
+    for _ in range(3):
+        nlp.evaluate(held_out)
+    assert encoded == [["an", "unseen", "bank"]]
+
+
+def test_a_pipeline_that_never_trained_keeps_nothing(
+    weights: Path, tmp_path: Path, encoded: list[list[str]]
+) -> None:
+    nlp, _ = trained(weights, 1, cache="memory")
+    nlp.to_disk(tmp_path / "saved")
+    loaded = spacy.load(tmp_path / "saved")
+    encoded.clear()
+    for _ in range(2):
+        loaded("some text")
+    assert len(encoded) == 2
+
+
+def test_changed_texts_and_annotations_are_read_anew(
+    weights: Path, encoded: list[list[str]]
+) -> None:
+    nlp, examples = trained(weights, 2, cache="memory")
+    changed = Example.from_dict(nlp.make_doc("The bank raised fares ."), {})
+    encoded.clear()
+    nlp.update([*examples, changed], sgd=Adam(0.02))
+    assert encoded == [["The", "bank", "raised", "fares", "."]]
+    split = examples[0].x.copy()
+    split[2].is_sent_start = True
+    encoded.clear()
+    pipe: Any = nlp.get_pipe("elmo")
+    layers = pipe.layers_for([split], pipe.listeners[0])[0].values
+    assert encoded == [["The", "bank"], ["raised", "rates", "."]]
+    again = pipe.layers_for([split], pipe.listeners[0])[0].values
+    assert len(encoded) == 2
+    np.testing.assert_array_equal(again, layers)
+
+
+def test_other_weights_empty_the_cache(weights: Path, tmp_path: Path) -> None:
+    nlp, examples = trained(weights, 2, cache="memory")
+    cache = nlp.get_pipe("elmo").model.shims[0].cache  # type: ignore[attr-defined]
+    assert len(cache) == 3
+    random_bilm(seed=9).save(tmp_path / "other")
+    pipe: Any = nlp.get_pipe("elmo")
+    pipe.initialize(weights=str(tmp_path / "other"))
+    assert len(cache) == 0
+    pipe.update(tagged(nlp))
+    expected = BiLM.from_pretrained(tmp_path / "other").encode([["A", "river", "bank"]])[0]
+    np.testing.assert_allclose(cache.get(["A", "river", "bank"]), expected, atol=1e-6)
+    nlp.to_disk(tmp_path / "saved")
+    nlp.from_disk(tmp_path / "saved")
+    assert len(cache) == 0
+    nlp.update(examples)
+
+
+def test_fine_tuning_does_not_use_it(weights: Path, encoded: list[list[str]]) -> None:
+    nlp, _ = trained(weights, 3, cache="memory", frozen=False)
+    assert len(nlp.get_pipe("elmo").model.shims[0].cache) == 0  # type: ignore[attr-defined]
+
+
+def test_forked_workers_read_it(weights: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("no fork here")
+    monkeypatch.setattr("spacy.language.mp", multiprocessing.get_context("fork"))
+    nlp, examples = trained(weights, 2, cache=kind)
+    texts = [example.x.text for example in examples] * 4 + ["new", "newer"]
+    alone = [[token.tag_ for token in doc] for doc in nlp.pipe(texts)]
+    docs = nlp.pipe(texts, n_process=2, batch_size=3)
+    assert [[token.tag_ for token in doc] for doc in docs] == alone
+    losses = [nlp.update(examples, sgd=Adam(0.001), losses={})["tagger_0"] for _ in range(2)]
+    assert np.isfinite(losses).all()
