@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-COMMANDS = ("info", "convert", "prepare", "init-config")
+COMMANDS = ("info", "convert", "prepare", "pretrain", "evaluate", "init-config")
 
 
 class CommandFiles(TyperGroup):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.config import read_config
 from spacy_elmo.pretraining.pretrain import pretrain
 from spacy_elmo.pretraining.trainer import TrainingError
 
@@ -47,17 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def read_config(
-    path: Path | None, epochs: float | None, tokens: int | None, seconds: float | None
-) -> PretrainConfig:
-    """The config of a file, with another budget if one is given.
-
-    Raises ValueError without any budget: the training would never end.
-    """
-    config = PretrainConfig() if path is None else PretrainConfig.from_file(path)
-    return config.with_budget(epochs, tokens, seconds)
 
 
 if __name__ == "__main__":

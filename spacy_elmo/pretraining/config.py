@@ -255,3 +255,14 @@ RECIPES: dict[str, PretrainConfig] = {
         epochs=10.0,
     ),
 }
+
+
+def read_config(
+    path: Path | None, epochs: float | None, tokens: int | None, seconds: float | None
+) -> PretrainConfig:
+    """The config of a file, or the default recipe, with another budget if one is given.
+
+    Raises ValueError for an invalid file, and without any budget.
+    """
+    config = PretrainConfig() if path is None else PretrainConfig.from_file(path)
+    return config.with_budget(epochs, tokens, seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,12 @@ class Corpus:
     def sentence(self, number: int) -> NDArray[np.uint32]:
         """Type ids of one sentence. *Shape:* (n_words,)."""
         return self.tokens[self.sentences[number] : self.sentences[number + 1]]
+
+    def words(self) -> Iterator[list[str]]:
+        """The sentences, as words."""
+        types = self.types
+        for number in range(len(self)):
+            yield [types[type_id] for type_id in self.sentence(number).tolist()]
 
     def __len__(self) -> int:
         """Number of sentences."""

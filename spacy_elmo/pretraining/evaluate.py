@@ -163,6 +163,12 @@ def running_perplexity(
     return sums.result()
 
 
+def some_sentences(corpus: Corpus, max_tokens: int | None = None) -> Iterator[list[str]]:
+    """Sentences from all over a corpus. max_tokens: About so many words; None: all."""
+    every = 1 if max_tokens is None else max(1, round(corpus.n_tokens / max_tokens))
+    return islice(corpus.words(), 0, None, every)
+
+
 def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[list[str]]]:
     """Sentences of like length together."""
     waiting = (list(words) for words in sentences if len(words))

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from spacy_elmo.formats import save
 from spacy_elmo.pretraining.card import Facts, write_card
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.evaluate import Perplexity, sentence_perplexity
+from spacy_elmo.pretraining.evaluate import Perplexity, sentence_perplexity, some_sentences
 from spacy_elmo.pretraining.plot import draw
 from spacy_elmo.pretraining.progress import read_log
 from spacy_elmo.pretraining.trainer import Trainer
 
 # Sentences of the training text from which the warm state is computed.
 WARM_SENTENCES = 500
-
-
-def sentences_of(corpus: Corpus) -> Iterator[list[str]]:
-    """The sentences of a corpus as words."""
-    types = corpus.types
-    for number in range(len(corpus)):
-        yield [types[k] for k in corpus.sentence(number).tolist()]
 
 
 def choose_initial_state(trainer: Trainer) -> dict[str, Perplexity]:
@@ -40,15 +31,13 @@ def choose_initial_state(trainer: Trainer) -> dict[str, Perplexity]:
 
     def measure() -> Perplexity:
         assert heldout is not None
-        # Sentences from all over the text.
-        every = max(1, heldout.n_tokens // config.evaluate_tokens)
-        return sentence_perplexity(lm, islice(sentences_of(heldout), 0, None, every))
+        return sentence_perplexity(lm, some_sentences(heldout, config.evaluate_tokens))
 
     if heldout is not None:
         measured["zero"] = measure()
     if not config.carry_state:
         return measured
-    lm.warm_up(islice(sentences_of(trainer.training.corpus), WARM_SENTENCES))
+    lm.warm_up(islice(trainer.training.corpus.words(), WARM_SENTENCES))
     if heldout is not None:
         measured["warm"] = measure()
         if measured["zero"].average <= measured["warm"].average:
@@ -66,7 +55,9 @@ def write_output(trainer: Trainer, out: Path) -> None:
     training = trainer.training
     lm = training.lm
     sentences = choose_initial_state(trainer)
-    running = None if trainer.heldout is None else trainer.heldout_perplexity()
+    running = None
+    if trainer.heldout is not None and trainer.config.carry_state:
+        running = trainer.heldout_perplexity()
     facts = Facts(training.tokens, training.seconds, training.corpus.meta, running, sentences)
     aside = out / ".model.tmp"
     shutil.rmtree(aside, ignore_errors=True)

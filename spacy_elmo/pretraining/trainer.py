@@ -13,7 +13,12 @@ import torch
 from spacy_elmo.pretraining import checkpoint as checkpoints
 from spacy_elmo.pretraining.checkpoint import CheckpointError
 from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.evaluate import Perplexity, running_perplexity
+from spacy_elmo.pretraining.evaluate import (
+    Perplexity,
+    running_perplexity,
+    sentence_perplexity,
+    some_sentences,
+)
 from spacy_elmo.pretraining.interrupt import Interrupt
 from spacy_elmo.pretraining.meter import Meter, describe, perplexity_of, time_left
 from spacy_elmo.pretraining.progress import Log, Progress
@@ -210,7 +215,7 @@ class Trainer:
     def evaluate(self, max_tokens: int | None = None) -> None:
         """Measure and log held-out perplexity, in the first process.
 
-        max_tokens: See `running_perplexity`.
+        max_tokens: Measure about so many; None: all.
         """
         if self.heldout is None or not self.group.leads:
             return
@@ -226,10 +231,13 @@ class Trainer:
         self.progress.say(f"step {training.step}, {training.tokens:,} tokens: {describe(found)}")
 
     def heldout_perplexity(self, max_tokens: int | None = None) -> Perplexity:
-        """Perplexity on the held-out text, read as running text."""
+        """Perplexity on the held-out text: read on and on where the training carries its state,
+        else sentence by sentence."""
         assert self.heldout is not None
         with _threads(self.n_threads):
-            return running_perplexity(self.training.lm, self.heldout, max_tokens=max_tokens)
+            if self.config.carry_state:
+                return running_perplexity(self.training.lm, self.heldout, max_tokens=max_tokens)
+            return sentence_perplexity(self.training.lm, some_sentences(self.heldout, max_tokens))
 
 
 @contextmanager

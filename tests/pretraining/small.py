@@ -52,7 +52,7 @@ def config(**values: Any) -> PretrainConfig:
         "unroll_steps": 5,
         "n_negative_samples": 8,
         "warmup_steps": 5,
-        "learning_rate": 0.01,
+        "learning_rate": 0.02,
         "log_every": 5,
         "tokens": 1200,
     }

@@ -80,7 +80,7 @@ def test_checkpoints_run_no_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"learning_rate": 0.5}, "learning_rate was 0.01 and is now 0.5"),
+        ({"learning_rate": 0.5}, "learning_rate was 0.02 and is now 0.5"),
         ({"model": {"lstm_dim": 24}}, "model.lstm_dim was 16 and is now 24"),
         ({"batch_size": 4}, "batch_size was 8 and is now 4"),
     ],

@@ -1,0 +1,76 @@
+"""Perplexity of a model on a file: raw text, tokenised text, or a prepared corpus."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.pretraining.corpus import Corpus
+from spacy_elmo.pretraining.evaluate import (
+    Perplexity,
+    check_can_score,
+    running_perplexity,
+    sentence_perplexity,
+)
+from spacy_elmo.pretraining.prepare import prepare
+from spacy_elmo.pretraining.vocabulary import write_words
+
+# How WikiText writes a mark inside a word: ` @-@ ` for `-`, and so on.
+WIKITEXT_MARKS = (b"-", b",", b".")
+
+
+def measure(
+    lm: BiLM,
+    source: str | Path,
+    *,
+    state: str | None = None,
+    language: str = "en",
+    pipeline: str | None = None,
+    tokenized: bool = False,
+    wikitext: bool = False,
+) -> Perplexity:
+    """Perplexity with the full softmax.
+
+    lm: A model with a softmax and its vocabulary.
+    source: Text of any kind that `prepare` reads, or a folder made by it.
+    state: What sentences start from: "zero", "warm", or "carry", the state after the sentence
+        before (running text); None: what the weights say.
+    language, pipeline, tokenized: How to find sentences and words, as for `prepare`.
+    wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like.
+
+    Raises ValueError for a model without a softmax, a state it does not have, and unusable text.
+    """
+    check_can_score(lm)
+    assert lm.vocabulary is not None
+    if state is not None:
+        lm.initial_state = state
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(source)
+        if not (path / "corpus.json").is_file():
+            path = Path(folder) / "corpus"
+            write_words(Path(folder) / "vocab.txt", lm.vocabulary)
+            cnn = lm.config.char_cnn
+            prepare(
+                [_undone(source, Path(folder)) if wikitext else source],
+                path,
+                language=language,
+                pipeline=pipeline,
+                tokenized=tokenized,
+                vocabulary=Path(folder) / "vocab.txt",
+                max_characters=50 if cnn is None else cnn.max_characters_per_token,
+            )
+        corpus = Corpus(path, lm.vocabulary)
+        if lm.initial_state == "carry":
+            return running_perplexity(lm, corpus)
+        return sentence_perplexity(lm, corpus.words())
+
+
+def _undone(source: str | Path, folder: Path) -> Path:
+    """A copy of a text without WikiText's spaces around marks inside words."""
+    data = Path(source).read_bytes()
+    for mark in WIKITEXT_MARKS:
+        data = data.replace(b" @" + mark + b"@ ", mark)
+    path = folder / "text.txt"
+    path.write_bytes(data)
+    return path
