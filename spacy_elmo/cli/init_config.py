@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,16 @@ def init_config(
     projection: int = typer.Option(
         128, min=0, help="Width of each pipe's projection of the vectors; 0: no projection."
     ),
+    depth: int = typer.Option(
+        1, min=0, help="Layers of an encoder of each pipe's own on top; 0: no encoder."
+    ),
     force: bool = typer.Option(False, "--force", "-f", help="Replace OUTPUT if it exists."),
 ) -> None:
     """Write a training config of pipes that learn on top of a frozen language model.
 
-    The rest is what `spacy init config --optimize accuracy` recommends. Train with
+    The vectors are mixed and projected for each pipe, and encoded once more with their neighbours
+    (maxout over a window of three words), because a tagger or a text classifier has no hidden layer
+    of its own. The rest is what `spacy init config --optimize accuracy` recommends. Train with
     `spacy train OUTPUT --paths.train TRAIN.spacy --paths.dev DEV.spacy`.
     """
     from wasabi import msg
@@ -40,7 +46,7 @@ def init_config(
     if not to_stdout and output.exists() and not force:
         raise FileExistsError(f"{output} exists: give another path, or --force to replace it")
     names = [name.strip() for name in pipeline.split(",") if name.strip()]
-    config = elmo_config(lang, names, weights=weights, projection=projection or None)
+    config = elmo_config(lang, names, weights=weights, projection=projection or None, depth=depth)
     if to_stdout:
         typer.echo(config.to_str())
     else:
@@ -53,7 +59,12 @@ def init_config(
 
 
 def elmo_config(
-    lang: str, pipeline: list[str], *, weights: str = PACKAGED, projection: int | None = 128
+    lang: str,
+    pipeline: list[str],
+    *,
+    weights: str = PACKAGED,
+    projection: int | None = 128,
+    depth: int = 1,
 ) -> Config:
     """A filled training config with `elmo` and pipes that listen to it.
 
@@ -61,8 +72,10 @@ def elmo_config(
     pipeline: Names of factories; those that take no vectors stay as they are.
     weights: Name or path, written as it is.
     projection: Of every listener.
+    depth: Layers of an encoder on top of every listener; 0: none. It needs a projection.
 
-    Raises ValueError for a pipe that spaCy does not know, and when none of them can listen.
+    Raises ValueError for a pipe that spaCy does not know, when none of them can listen, and for an
+    encoder without projection.
     """
     from spacy.cli.init_config import init_config as recommended
     from spacy.util import load_model_from_config
@@ -74,8 +87,7 @@ def elmo_config(
     except ImportError as error:  # no such language, or a package it needs is missing
         raise ValueError(f"language {lang!r}: {error}") from error
     components = config["components"]
-    listener = {"@architectures": LISTENER, "projection": projection, "upstream": "elmo"}
-    if not replace_architecture(components, STATIC, listener):
+    if not replace_architecture(components, STATIC, tok2vec(projection, depth)):
         raise ValueError(
             f"none of the pipes {', '.join(names) or '(none)'} can listen to vectors: give some "
             "that can, such as --pipeline tagger,ner"
@@ -92,6 +104,27 @@ def elmo_config(
     return filled
 
 
+def tok2vec(projection: int | None, depth: int) -> dict[str, Any]:
+    """What a pipe gets its vectors from: a listener, and an encoder on top of it.
+
+    >>> tok2vec(projection=None, depth=0)
+    {'@architectures': 'spacy-elmo.ElmoListener.v1', 'projection': None, 'upstream': 'elmo'}
+    """
+    listener = {"@architectures": LISTENER, "projection": projection, "upstream": "elmo"}
+    if not depth:
+        return listener
+    if projection is None:
+        raise ValueError("an encoder needs to know its width: give a projection, or depth 0")
+    encoder = {
+        "@architectures": "spacy.MaxoutWindowEncoder.v2",
+        "width": projection,
+        "depth": depth,
+        "window_size": 1,
+        "maxout_pieces": 3,
+    }
+    return {"@architectures": "spacy.Tok2Vec.v2", "embed": listener, "encode": encoder}
+
+
 def replace_architecture(block: dict[str, Any], name: str, by: dict[str, Any]) -> int:
     """Replace every block of an architecture, however deep inside others; returns how many.
 
@@ -105,7 +138,7 @@ def replace_architecture(block: dict[str, Any], name: str, by: dict[str, Any]) -
     for key, value in block.items():
         if isinstance(value, dict):
             if value.get("@architectures") == name:
-                block[key] = dict(by)
+                block[key] = deepcopy(by)
                 replaced += 1
             else:
                 replaced += replace_architecture(value, name, by)

@@ -54,16 +54,18 @@ def test_every_trainable_pipe_listens(pipe: str, tmp_path: Path) -> None:
     assert architectures(config["components"]["elmo"]) == ["spacy-elmo.BiLM.v1"]
     found = architectures(config["components"][pipe])
     assert found.count(LISTENER) == 1
-    assert not [name for name in found if "Tok2Vec" in name]
+    assert "spacy.Tok2VecListener.v1" not in found
+    assert found.count("spacy.MaxoutWindowEncoder.v2") == 1
     # It is filled, and every block is one that the functions behind it accept.
     assert load_model_from_config(config, auto_fill=False).config == config
 
 
 def test_the_config_trains(tmp_path: Path) -> None:
     random_bilm().save(tmp_path / "weights")
-    for projection in (0, 5):
+    for projection, depth in ((0, 0), (5, 0), (6, 2)):
         path = tmp_path / f"{projection}.cfg"
-        given = ("--weights", tmp_path / "weights", "--projection", projection)
+        sizes = ("--projection", projection, "--depth", depth)
+        given = ("--weights", tmp_path / "weights", *sizes)
         assert init_config(path, "--pipeline", "tagger,ner", *given).exit_code == 0
         nlp = load_model_from_config(load_config(path), auto_fill=False)
         doc = nlp.make_doc("Ada sat down")
@@ -112,6 +114,7 @@ def test_other_languages(tmp_path: Path) -> None:
         (["--pipeline", "sentencizer"], "can listen to vectors"),
         (["--pipeline", ""], "can listen to vectors"),
         (["--lang", "xq"], "language 'xq'"),
+        (["--projection", "0"], "give a projection"),
     ],
 )
 def test_mistakes_are_named(arguments: list[str], words: str, tmp_path: Path) -> None:
