@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from spacy_elmo.bilm.characters import PADDING
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus import Corpus
 from spacy_elmo.pretraining.data import token_inputs
@@ -23,8 +25,8 @@ from spacy_elmo.pretraining.windows import make_windows
 class Batch:
     """One step's data for one process.
 
-    types: What the token layer reads, once per distinct type: character ids, or word ids for word
-        input. *Shape:* (n_types, characters) or (n_types,).
+    types: What the token layer reads, once per distinct type: character ids, from short words to
+        long ones, or word ids for word input. *Shape:* (n_types, characters) or (n_types,).
     inputs: Row of `types` at each position. *Shape:* (directions, steps, rows).
     words: Rows of the softmax that the step touches in any process, negatives first.
         *Shape:* (n_words,).
@@ -97,7 +99,10 @@ class Batches:
             # line up; the CNN need only see this one's types.
             distinct = np.unique(every_input if words else inputs)
             index = np.searchsorted(distinct, inputs)
-            types = distinct if words else token_inputs(self.corpus, distinct, words=False)
+            types = distinct
+            if not words:
+                types, moved = _by_length(token_inputs(self.corpus, distinct, words=False))
+                index = moved[index]
         inside = targets >= 0
         places = None
         if not inside.all():
@@ -132,3 +137,16 @@ class Batches:
                 first += 1
                 waiting = pool.submit(make, first)
                 yield ready
+
+
+def _by_length(characters: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Words from short to long, so that the token layer can leave out padding.
+
+    characters: Character ids. *Shape:* (n_types, characters).
+
+    Returns the ids in the new order, and the new place of each word.
+    """
+    order = np.argsort((characters != PADDING).sum(axis=1), kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return characters[order], places

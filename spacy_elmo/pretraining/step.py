@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 import torch
@@ -25,6 +26,8 @@ from spacy_elmo.pretraining.sampled_softmax import sampled_loss
 Result = TypeVar("Result")
 # Vectors of some types, with the graph that made them, and which types these are.
 Embedded = tuple[slice, Tensor]
+# Chunks in which a thread runs the token layer on its types.
+CHUNKS = 4
 
 
 @dataclass(frozen=True)
@@ -150,25 +153,29 @@ class Stepper:
         generator = torch.Generator(self.lm.device)
         return generator.manual_seed((self.config.seed * 1_000_003 + step) * 2 + direction)
 
-    def _embed(self, types: Tensor) -> list[Embedded]:
-        """The token layer, half of the types in each thread."""
-        n_parts = 1 if self.pool is None else self.n_directions
-        parts = [slice(number, None, n_parts) for number in range(n_parts)]
+    def _embed(self, types: Tensor) -> list[list[Embedded]]:
+        """The token layer, its share of the types in each thread."""
+        n_threads, n_chunks = (1, 1) if self.pool is None else (self.n_directions, CHUNKS)
 
-        def embed(number: int) -> Embedded:
+        def embed(thread: int) -> list[Embedded]:
+            # Types stand from short to long: the shares are alike, and a chunk's are of like
+            # length, so that it has little padding.
+            shares = _strided(len(types), thread, n_threads, n_chunks)
             with autocast(self.lm.device, self.config.precision):
-                return parts[number], self.lm.token_encoder(types[parts[number]]).float()
+                return [(part, self.lm.token_encoder(types[part]).float()) for part in shares]
 
-        return self._side_by_side(embed, n_parts)
+        return self._side_by_side(embed, n_threads)
 
-    def _embed_backward(self, embedded: list[Embedded], gradient: Tensor) -> dict[str, Tensor]:
+    def _embed_backward(
+        self, embedded: list[list[Embedded]], gradient: Tensor
+    ) -> dict[str, Tensor]:
         parameters = [self.dense[name] for name in self.token_names]
 
-        def back(number: int) -> tuple[Tensor, ...]:
-            part, vectors = embedded[number]
-            return torch.autograd.grad(vectors, parameters, gradient[part])
+        def back(thread: int) -> tuple[Tensor, ...]:
+            parts, vectors = zip(*embedded[thread], strict=True)
+            return torch.autograd.grad(vectors, parameters, [gradient[part] for part in parts])
 
-        results = self._side_by_side(back, len(embedded))
+        results = self._side_by_side(back, len([chunks for chunks in embedded if chunks]))
         summed = [sum_of(parts) for parts in zip(*results, strict=True)]
         return dict(zip(self.token_names, summed, strict=True))
 
@@ -186,10 +193,20 @@ def sum_of(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
     return total
 
 
-def _joined(embedded: list[Embedded], n_types: int) -> Tensor:
+def _strided(n: int, start: int, step: int, n_chunks: int) -> list[slice]:
+    """Every `step`th of n places from `start` on, in chunks of like size.
+
+    >>> _strided(10, 1, 2, 2)
+    [slice(1, 7, 2), slice(7, 13, 2)]
+    """
+    size = step * max(1, -(-n // (step * n_chunks)))
+    return [slice(first, first + size, step) for first in range(start, n, size)]
+
+
+def _joined(embedded: list[list[Embedded]], n_types: int) -> Tensor:
     """Vectors of all types, without their graph."""
-    first = embedded[0][1]
+    first = embedded[0][0][1]
     vectors = first.new_empty(n_types, first.shape[1])
-    for part, values in embedded:
+    for part, values in chain.from_iterable(embedded):
         vectors[part] = values.detach()
     return vectors
