@@ -76,7 +76,8 @@ def make_elmo(
     attribute: Name of the extension attributes: "elmo" gives `._.elmo`, `._.elmo_vectors`,
         `._.elmo_layers` and `._.elmo_similarity`.
     set_tensor: Put a copy of the vectors into `doc.tensor`, too.
-    set_hooks: Make `.vector` and `.similarity` of Docs, spans and tokens use the vectors.
+    set_hooks: Make `.vector` and `.similarity` of Docs, spans and tokens use the vectors. Hooks do
+        not come back from `nlp.pipe(n_process=2)`: see `spacy_elmo.set_hooks`.
     center_similarity: Subtract the mean vector before a cosine, where the weights carry one.
     learn_rate_factor: What the optimiser's learning rate is multiplied by for the language model,
         when it is not frozen.

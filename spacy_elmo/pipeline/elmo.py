@@ -79,13 +79,11 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
         self.name = name
         # What stands in cfg is saved, and would come back over what the config says at load.
         self.cfg = None
-        self.frozen = frozen
         self.keep_layers = keep_layers
         self.attribute = attribute
         self.set_tensor = set_tensor
         self.set_hooks = set_hooks
         self.center_similarity = center_similarity
-        self.batch_tokens = batch_tokens
         self.start_feeding()
         layer_cache = None
         if cache is not None:
@@ -154,8 +152,11 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
     def _windows(self, stream: Iterable[Doc], batch_size: int) -> Iterator[list[Doc]]:
         window: list[Doc] = []
         n_tokens = 0
+        budget: int | None = None
         for doc in stream:
-            if window and (len(window) >= batch_size or n_tokens + len(doc) > self._budget()):
+            # Loads the weights: if there are none, that is no bad Doc's fault.
+            budget = self._budget() if budget is None else budget
+            if window and (len(window) >= batch_size or n_tokens + len(doc) > budget):
                 yield window
                 window, n_tokens = [], 0
             window.append(doc)
@@ -164,9 +165,10 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
             yield window
 
     def _budget(self) -> int:
-        if self.batch_tokens is not None:
-            return self.batch_tokens
-        config = get_shim(self.model).lm.config
+        shim = get_shim(self.model)
+        if shim.batch_tokens is not None:
+            return shim.batch_tokens
+        config = shim.lm.config
         return max(1, WINDOW_FLOATS // (config.n_outputs * config.width))
 
     def _mean(self) -> Floats | None:

@@ -15,7 +15,7 @@ from .architectures import BiLMModel, begin_layers, encode_layers, get_shim
 from .gradients import Gradients
 from .link import Answer
 from .listener import ElmoListener
-from .passing import DocLayers, PassingLayers
+from .passing import DocLayers, PassingLayers, layers_of
 
 
 class Feeding:
@@ -30,7 +30,6 @@ class Feeding:
     name: str
     model: BiLMModel
     attribute: str
-    frozen: bool
 
     def start_feeding(self) -> None:
         """Set up what this class keeps."""
@@ -38,6 +37,11 @@ class Feeding:
         self.passing = PassingLayers()
         self._gradients: Gradients | None = None
         self._deferred: Optimizer | None = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves the language model as it is."""
+        return get_shim(self.model).frozen
 
     @property
     def listener_map(self) -> dict[str, list[ElmoListener]]:
@@ -145,10 +149,11 @@ class Feeding:
         if not listeners or not docs:
             return losses
         get_shim(self.model).fill_cache = True  # these texts will come again
-        layers, backprop = begin_layers(self.model, docs)
+        values, backprop = begin_layers(self.model, docs)
+        layers = layers_of(docs, values)
         gradients = None
         if not self.frozen:
-            shapes = [each.shape for each in layers]
+            shapes = [each.shape for each in values]
             gradients = Gradients(self.model.ops, shapes, len(listeners), backprop)
             self._gradients = gradients
         for listener in listeners:

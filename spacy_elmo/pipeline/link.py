@@ -54,9 +54,11 @@ class Link:
         """No longer linked."""
         self._upstream = self._batch = None
 
-    def receive(self, docs: Sequence[Doc], layers: Sequence[Any], answer: Answer | None) -> None:
+    def receive(
+        self, docs: Sequence[Doc], layers: Sequence[DocLayers], answer: Answer | None
+    ) -> None:
         """Take a training batch, in place of one that nobody asked for."""
-        self._batch = Batch(list(docs), layers_of(docs, layers), answer)
+        self._batch = Batch(list(docs), list(layers), answer)
 
     def finish(self) -> None:
         """The batch of the moment is done with."""

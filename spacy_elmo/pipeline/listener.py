@@ -13,6 +13,7 @@ from thinc.api import Linear, Model, chain, with_array
 from .architectures import Array, check_model, get_shim
 from .link import Answer, Link
 from .mixing import mix_layers
+from .passing import DocLayers
 
 ListenerModel = Model[list[Doc], list[Array]]
 
@@ -81,7 +82,9 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         self.layer_l2 = layer_l2
         self.link = Link()
 
-    def receive(self, docs: Sequence[Doc], layers: Sequence[Any], answer: Answer | None) -> None:
+    def receive(
+        self, docs: Sequence[Doc], layers: Sequence[DocLayers], answer: Answer | None
+    ) -> None:
         """Take a training batch from `elmo`. answer: Where gradients go; None: nowhere."""
         self.link.receive(docs, layers, answer)
 

@@ -12,14 +12,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import srsly  # type: ignore[import-untyped]
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from thinc.api import ArgsKwargs, Optimizer, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import (
+    ArgsKwargs,
+    NumpyOps,
+    Optimizer,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
+from thinc.compat import has_cupy
 from thinc.shims import Shim
 from torch import Tensor
 
@@ -175,10 +183,7 @@ class BiLMShim(Shim):
         for name, parameter in lm.named_parameters():
             if parameter.grad is None:
                 continue
-            data, gradient = (
-                cast(Any, torch2xp(parameter.data)),
-                cast(Any, torch2xp(parameter.grad)),
-            )
+            data, gradient = _array(parameter.data), _array(parameter.grad)
             array, _ = optimizer((self.id, name), data, gradient, **scale)
             parameter.data = xp2torch(array, device=parameter.device)
             parameter.grad = None
@@ -271,3 +276,8 @@ class BiLMShim(Shim):
         with self._lock:
             self._take(assemble(Path("(bytes)"), config, message["vocabulary"], tensors))
         return self
+
+
+def _array(tensor: Tensor) -> Any:
+    """As an array for Thinc's optimisers, on the same device if cupy is there to hold it."""
+    return torch2xp(tensor, ops=None if has_cupy else NumpyOps())

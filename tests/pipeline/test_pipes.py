@@ -44,6 +44,7 @@ def config(factory: str, **settings: Any) -> dict[str, Any]:
 
 
 def pipeline(weights: Path, factory: str, **settings: Any) -> tuple[Language, list[Example]]:
+    spacy.util.fix_random_seed(0)
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}, "frozen": False})
     nlp.add_pipe(factory, name="pipe", config=config(factory, **settings))
@@ -77,7 +78,7 @@ def annotations(doc: Doc) -> dict[str, Any]:
 )
 def test_pipe(weights: Path, tmp_path: Path, factory: str, projection: int | None) -> None:
     nlp, examples = pipeline(weights, factory, projection=projection)
-    optimizer = Adam(0.01)
+    optimizer = Adam(0.003)
     first = nlp.update(examples, sgd=optimizer, losses={})["pipe"]
     steps = [nlp.update(examples, sgd=optimizer, losses={}) for _ in range(15)]
     assert min(losses["pipe"] for losses in steps) < first
