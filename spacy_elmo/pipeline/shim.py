@@ -81,7 +81,7 @@ class BiLMShim(Shim):
         """The language model, loaded now if it was not."""
         with self._lock:
             if self._model is None:
-                self._take(self.source.load(self.device))
+                self._take(self.source.load(self._available_device()))
             lm: BiLM = self._model
             return lm
 
@@ -89,7 +89,7 @@ class BiLMShim(Shim):
         """Load the weights anew. When that fails, those that were there stay."""
         with self._lock:
             source = self.source if source is None else source
-            self._take(source.load(self.device))
+            self._take(source.load(self._available_device()))
             self.source = source
 
     def configure(
@@ -109,18 +109,27 @@ class BiLMShim(Shim):
         self.batch_tokens = batch_tokens
         self.cache = cache
         if device is not None:
-            self.device = torch.device(device)
+            self.device = _device(device)
         with self._lock:
             if self._model is not None:
                 self._take(self._model)
 
+    def _available_device(self) -> torch.device:
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                f'device = "{self.device}", but PyTorch finds no GPU here: set the device of the '
+                'component to null or "cpu" (in spacy.load with config={...})'
+            )
+        return self.device
+
     def _take(self, lm: BiLM) -> None:
+        device = self._available_device()
         mix = self.mix.module(lm.config.n_outputs)
         self.source.set_initial_state(lm)
-        lm.to(self.device).requires_grad_(not self.frozen)
+        lm.to(device).requires_grad_(not self.frozen)
         if self.type_cache_size is not None:
             lm.cache_size = self.type_cache_size
-        self._mix = mix.to(self.device)
+        self._mix = mix.to(device)
         self._model = lm
         if self.cache is not None:
             self.cache.clear()
@@ -249,7 +258,7 @@ class BiLMShim(Shim):
     def from_disk(self, path: str | Path) -> BiLMShim:
         """Read a native directory. When that fails, the weights that were there stay."""
         with self._lock:
-            self._take(Source(str(path)).load(self.device))
+            self._take(Source(str(path)).load(self._available_device()))
         return self
 
     def to_bytes(self) -> bytes:
@@ -276,6 +285,15 @@ class BiLMShim(Shim):
         with self._lock:
             self._take(assemble(Path("(bytes)"), config, message["vocabulary"], tensors))
         return self
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f'device = "{name}" is no device of PyTorch: expected "cpu", "cuda", "cuda:1" ...'
+        ) from error
 
 
 def _array(tensor: Tensor) -> Any:

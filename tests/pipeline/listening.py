@@ -32,6 +32,7 @@ def make(
     elmo: dict[str, Any] | None = None,
 ) -> tuple[Language, list[Example]]:
     """`elmo` and a tagger for each of the listeners' settings: tagger_0, tagger_1 ..."""
+    spacy.util.fix_random_seed(0)
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}, **(elmo or {})})
     for k, settings in enumerate(taggers):

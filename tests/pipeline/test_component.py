@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spacy
+import torch
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -249,6 +250,15 @@ def test_warm_state(make_nlp: Make, tmp_path: Path, weights: Path) -> None:
 def test_impossible_settings(make_nlp: Make, bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected at least"):
         make_nlp(**bad)
+
+
+def test_impossible_devices(make_nlp: Make) -> None:
+    with pytest.raises(ValueError, match='device = "gpu" is no device of PyTorch'):
+        make_nlp(device="gpu")
+    if not torch.cuda.is_available():
+        nlp = make_nlp(device="cuda")
+        with pytest.raises(ValueError, match="PyTorch finds no GPU here"):
+            nlp("a")
 
 
 def test_another_kind_of_model_is_refused(make_nlp: Make) -> None:

@@ -102,7 +102,6 @@ def test_impossible_settings(settings: tuple[str, int], message: str) -> None:
 
 
 def trained(weights: Path, steps: int, **elmo: Any) -> tuple[Language, list[Example]]:
-    spacy.util.fix_random_seed(0)
     nlp, examples = make(weights, {"projection": 8}, elmo=elmo)
     nlp.initialize(lambda: examples)
     optimizer = Adam(0.02)

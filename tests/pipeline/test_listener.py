@@ -174,7 +174,6 @@ def test_both_orders_of_updating_give_the_same_weights(weights: Path, frozen: bo
     afterwards."""
     states = []
     for hot in (True, False):
-        spacy.util.fix_random_seed(0)
         nlp, examples = make(weights, {"projection": 8}, {"projection": 4}, elmo={"frozen": frozen})
         nlp.initialize(lambda: examples)  # noqa: B023
         optimizer = Adam(0.05, L2=0.0)
@@ -192,7 +191,6 @@ def test_both_orders_of_updating_give_the_same_weights(weights: Path, frozen: bo
 
 def test_gradients_belong_to_the_weights_they_were_computed_with(weights: Path) -> None:
     """One step of plain gradient descent moves along the gradient at the old weights."""
-    spacy.util.fix_random_seed(0)
     nlp, examples = make(weights, {"projection": 8}, elmo={"frozen": False})
     nlp.initialize(lambda: examples)
     before = weights_of(nlp)
@@ -215,7 +213,6 @@ def test_a_listening_pipe_left_out_of_training(weights: Path, excluded: str, hot
     """The others' gradients arrive, whichever pipe is left out: as if it did not listen."""
     results = []
     for alone in (False, True):
-        spacy.util.fix_random_seed(0)
         nlp, examples = make(weights, {"projection": 8}, {"projection": 8}, elmo={"frozen": False})
         nlp.initialize(lambda: examples)  # noqa: B023
         if alone:
@@ -245,7 +242,6 @@ def test_a_listening_pipe_left_out_of_training(weights: Path, excluded: str, hot
 def test_several_pipes_gradients_are_added(weights: Path) -> None:
     gradients = []
     for names in (["tagger_0"], ["tagger_1"], ["tagger_0", "tagger_1"]):
-        spacy.util.fix_random_seed(0)
         nlp, examples = make(weights, {"projection": 8}, {"projection": 4}, elmo={"frozen": False})
         nlp.initialize(lambda: examples)  # noqa: B023
         for name in ("tagger_0", "tagger_1"):
@@ -267,7 +263,6 @@ def test_accumulated_batches(weights: Path) -> None:
     """`accumulate_gradient`: two halves and one step, as one batch and one step."""
     results = []
     for parts in (1, 2):
-        spacy.util.fix_random_seed(0)
         nlp, examples = make(weights, {"projection": 8}, elmo={"frozen": False})
         nlp.initialize(lambda: examples)  # noqa: B023
         size = len(examples) // parts
@@ -301,7 +296,6 @@ def test_annotating(weights: Path) -> None:
     """The component annotates while it trains, and stays in step with its listeners."""
     results = []
     for annotates in ([], ["elmo"]):
-        spacy.util.fix_random_seed(0)
         nlp, examples = make(weights, {"projection": 8}, elmo={"frozen": False})
         nlp.initialize(lambda: examples)  # noqa: B023
         train(nlp, examples, 5, annotates=annotates)
