@@ -9,57 +9,57 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import torch
 
 
-class _Shared:
-    """PyTorch's thread count is one for the process, so concurrent callers must agree on it: the
-    first sets it, the last puts back what it found."""
+class _Pools:
+    """Python threads to run jobs in, by the number of jobs and the PyTorch threads of each.
+
+    PyTorch's thread count is a setting of each Python thread, besides the one for new threads. So
+    the pool's threads have theirs for good, and that of the callers is never touched: however many
+    there are, and however they end, there is nothing to put back.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.users = 0
-        self.n_threads = 1
-        self.pool: ThreadPoolExecutor | None = None
+        self.pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
-    @contextmanager
-    def threads(self, n_jobs: int) -> Iterator[ThreadPoolExecutor | None]:
-        """A pool for all jobs but the first, or None where they have to take turns."""
+    def get(self, n_jobs: int, share: int) -> ThreadPoolExecutor:
+        """A pool of `n_jobs` threads, with `share` threads of PyTorch's for each."""
         with self.lock:
-            if self.users == 0:
-                self.n_threads = torch.get_num_threads()
-            share = self.n_threads // n_jobs
-            if share == 0:
-                pool = None
-            else:
-                self.users += 1
-                torch.set_num_threads(share)
-                if self.pool is None:
-                    self.pool = ThreadPoolExecutor(self.n_threads, "spacy-elmo")
-                pool = self.pool
-        try:
-            yield pool
-        finally:
-            if pool is not None:
-                with self.lock:
-                    self.users -= 1
-                    if self.users == 0:
-                        torch.set_num_threads(self.n_threads)
+            pool = self.pools.get((n_jobs, share))
+            if pool is None:
+                pool = self.pools[n_jobs, share] = _start_pool(n_jobs, share)
+            return pool
 
 
-_shared = _Shared()
+def _start_pool(n_jobs: int, share: int) -> ThreadPoolExecutor:
+    n_threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(n_jobs, "spacy-elmo", torch.set_num_threads, (share,))
+    all_there = threading.Barrier(n_jobs + 1)
+    for _ in range(n_jobs):
+        pool.submit(all_there.wait)
+    all_there.wait()
+    # Setting theirs, they have for a moment also set what new threads of the process begin with.
+    torch.set_num_threads(n_threads)
+    return pool
+
+
+_pools = _Pools()
 
 
 def _after_fork() -> None:
-    """A forked child has none of its parent's threads: nobody is running, and the pool is gone."""
-    global _shared
-    if _shared.users:
-        torch.set_num_threads(_shared.n_threads)
-    _shared = _Shared()
+    """A forked child has none of its parent's threads, neither the pools' nor PyTorch's own.
+
+    OpenMP does not notice, and waits for them for ever as soon as an operation is worth more than
+    one thread. So the child has one, as in PyTorch's own data loaders.
+    """
+    global _pools
+    _pools = _Pools()
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
@@ -69,26 +69,20 @@ if hasattr(os, "register_at_fork"):
 def run_side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
     """Run jobs at the same time, or one after the other where PyTorch has too few threads.
 
-    Every job has ended when this returns or raises; the first job's exception comes first.
+    Every job has ended when this returns or raises (unless it is interrupted); the first job's
+    exception comes first.
     """
-    if len(jobs) < 2:
+    share = torch.get_num_threads() // max(1, len(jobs))
+    if len(jobs) < 2 or share == 0:
         for job in jobs:
             job()
         return
-    with _shared.threads(len(jobs)) as pool:
-        if pool is None:
-            for job in jobs:
-                job()
-            return
-        inference = torch.is_inference_mode_enabled()
-        others = [pool.submit(_run, job, inference) for job in jobs[1:]]
-        try:
-            jobs[0]()
-        finally:
-            errors = [other.exception() for other in others]
-        for error in errors:
-            if error is not None:
-                raise error
+    pool = _pools.get(len(jobs), share)
+    inference = torch.is_inference_mode_enabled()
+    running = [pool.submit(_run, job, inference) for job in jobs]
+    wait(running)
+    for each in running:
+        each.result()
 
 
 def _run(job: Callable[[], None], inference: bool) -> None:

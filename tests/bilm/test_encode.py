@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+from functools import partial
 from itertools import count, islice
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from spacy_elmo.bilm import BiLM, ScalarMix
 from spacy_elmo.bilm import encoding as encoding_module
+from spacy_elmo.bilm.threads import run_side_by_side
 from tests.bilm.models import tiny_lm
 
 WORDS = st.text(max_size=12) | st.sampled_from(["the", "bank", "<S>", "</S>", "Ünïcödé", "a" * 70])
@@ -93,15 +96,75 @@ def test_many_threads_at_once(lm: BiLM) -> None:
     assert torch.get_num_threads() == before
 
 
+def test_thread_count_of_callers_stays(lm: BiLM) -> None:
+    """Callers that overlap, and one that is new: each keeps the count it has, or would have had."""
+    sentences = [["the", "bank"] * 4] * 20
+    counts: list[int] = []
+
+    def work(rounds: int) -> None:
+        for _ in range(rounds):
+            lm.encode(sentences)
+        counts.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(8)
+        lm.encode(sentences)  # makes the pool; a thread born in that moment may see its count
+        others = [threading.Thread(target=work, args=(rounds,)) for rounds in (1, 4, 8)]
+        for other in others:
+            other.start()
+        work(3)
+        for other in others:
+            other.join()
+        last = threading.Thread(target=work, args=(1,))
+        last.start()
+        last.join()
+    finally:
+        torch.set_num_threads(before)
+    assert counts == [8] * 5
+
+
+def test_exception_in_a_job() -> None:
+    ended: list[int] = []
+
+    def job(number: int) -> None:
+        ended.append(number)
+        if number:
+            raise ValueError(f"job {number}")
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        with pytest.raises(ValueError, match="job 1"):
+            run_side_by_side([partial(job, number) for number in (0, 1, 2)])
+        assert sorted(ended) == [0, 1, 2]
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_after_fork(lm: BiLM) -> None:
+@pytest.mark.parametrize("in_child", [None, 2])
+def test_after_fork(lm: BiLM, in_child: int | None) -> None:
     sentences = [["the", "bank"]] * 3
     expected = lm.encode(sentences)  # the parent's threads exist now, the child's will not
-    child = os.fork()
-    if child == 0:
+    before = torch.get_num_threads()
+    try:
         torch.set_num_threads(2)
-        fine = np.allclose(lm.encode(sentences)[2], expected[2], atol=1e-6)
-        os._exit(0 if fine else 1)
+        # Large enough for PyTorch to start threads of its own.
+        large = torch.ones(1 << 20)
+        large.exp_()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)  # ends a child that hangs
+            if in_child is None:
+                large.exp_()
+            else:
+                torch.set_num_threads(in_child)
+            fine = np.allclose(lm.encode(sentences)[2], expected[2], atol=1e-6)
+            os._exit(0 if fine else 1)
+    finally:
+        torch.set_num_threads(before)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
