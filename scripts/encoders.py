@@ -95,4 +95,5 @@ def read_sample(text: Sequence[Path] | None, n_words: int) -> list[list[str]]:
 def unit(vectors: Floats) -> Floats:
     """Rows scaled to length 1; a zero row stays."""
     norms = np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True))
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    scaled: Floats = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return scaled

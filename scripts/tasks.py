@@ -72,7 +72,7 @@ def task_config(
     side: str,
     *,
     weights: str = "en_elmo_sm",
-    projection: int | None = 128,
+    projection: int = 128,
     mix: str = "learned",
 ) -> Config:
     """A training config.
@@ -82,8 +82,9 @@ def task_config(
     """
     if side == "elmo":
         config = elmo_config("en", [task.pipe], weights=weights, projection=projection)
+        config["components"]["elmo"]["cache"] = "memory"
         if mix == "average":
-            config["components"][task.pipe]["model"]["tok2vec"]["layer_l2"] = AVERAGE_L2
+            config["components"][task.pipe]["model"]["tok2vec"]["embed"]["layer_l2"] = AVERAGE_L2
         elif mix == "last":
             config["initialize"]["after_init"] = {"@callbacks": LAST_LAYER}
     else:

@@ -67,9 +67,10 @@ def cosines(encode: Encoder, pairs: Sequence[Pair]) -> dict[Variant, Floats]:
 
 
 def best_threshold(values: Floats, gold: NDArray[np.bool_]) -> float:
-    """The threshold with the highest accuracy: halfway between two neighbouring values.
+    """The threshold with the highest accuracy: halfway between two neighbouring values, or beyond
+    what a cosine can be.
 
-    >>> best_threshold(np.float32([0.1, 0.3, 0.5]), np.array([False, True, True]))
+    >>> round(best_threshold(np.float32([0.1, 0.3, 0.5]), np.array([False, True, True])), 6)
     0.2
     """
     order = np.argsort(values, kind="stable")
@@ -78,9 +79,9 @@ def best_threshold(values: Floats, gold: NDArray[np.bool_]) -> float:
     # of the rest.
     right = np.concatenate([[0], np.cumsum(~truth)]) + truth.sum()
     right[1:] -= np.cumsum(truth)
-    places = np.concatenate([[-1.0], (ordered[1:] + ordered[:-1]) / 2, [1.0]])
-    possible = np.concatenate([[True], ordered[1:] > ordered[:-1], [False]])
-    return round(float(places[np.argmax(np.where(possible, right, -1))]), 6)
+    places = np.concatenate([[-1.01], (ordered[1:] + ordered[:-1]) / 2, [1.01]])
+    possible = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
+    return float(places[np.argmax(np.where(possible, right, -1))])
 
 
 def main(
