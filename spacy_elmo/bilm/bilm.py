@@ -267,7 +267,8 @@ class BiLM(nn.Module):
         rows = [list(words) for words in check_sentences(sentences) if len(words)]
         if not rows:
             raise ValueError("warm_up needs some running text: at least one sentence with a word")
-        with torch.no_grad():
+        # In inference mode the state could neither be trained from nor watched for changes.
+        with torch.inference_mode(False), torch.no_grad():
             h, c = mean_state(self, rows)
         self.initial_h, self.initial_c = h, c
         self.config = replace(self.config, initial_state="warm")

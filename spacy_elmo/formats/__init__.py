@@ -96,8 +96,12 @@ def resolve(source: str | Path) -> Path:
                 f"{_how_to_get_weights()}"
             )
         return path
-    path = Path(source).expanduser()
-    if not str(source) or not path.exists():
+    try:
+        path = Path(source).expanduser()
+        exists = bool(str(source)) and path.exists()
+    except (OSError, RuntimeError):  # a name too long for the system, or nobody's home directory
+        exists = False
+    if not exists:
         raise WeightsError(
             f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
             f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"

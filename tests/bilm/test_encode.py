@@ -256,6 +256,16 @@ def test_warm_state(lm: BiLM) -> None:
     same(warm.encode(sentences)[0], lm.encode(sentences)[0])
 
 
+def test_warm_up_in_inference_mode() -> None:
+    lm, same_lm = tiny_lm(), tiny_lm()
+    text = [["the", "bank", "raised"], ["its", "rates"]]
+    with torch.inference_mode():
+        lm.warm_up(text)
+    same_lm.warm_up(text)
+    same(lm.encode(text)[0], same_lm.encode(text)[0])
+    lm(text).sum().backward()
+
+
 def test_carry_depends_on_the_calls_before_and_reset_forgets() -> None:
     lm = tiny_lm()
     lm.initial_state = "carry"

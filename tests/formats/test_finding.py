@@ -47,6 +47,11 @@ def test_packaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "no weights at 'en_elmo_sm'" in error(Path("en_elmo_sm"))
 
 
+@pytest.mark.parametrize("source", ["", "x" * 5000, "~nobody_of_this_name/elmo", "a\0b"])
+def test_sources_that_are_no_paths(source: str) -> None:
+    assert "no weights at" in error(source)
+
+
 def test_home_and_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(model(), tmp_path / "m")
     monkeypatch.setenv("HOME", str(tmp_path))
