@@ -321,7 +321,10 @@ class BiLM(nn.Module):
         )
         with self._engine_lock:
             if self._engine is None or self._engine[0] != key:
-                with torch.inference_mode():
+                with (
+                    torch.inference_mode(),
+                    torch.autocast(self.device.type, enabled=False),
+                ):
                     state = self._state(1)
                     self._engine = (
                         key,

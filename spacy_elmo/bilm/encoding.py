@@ -72,7 +72,8 @@ def encode_window(
     arrays: dict[int, NDArray[np.float32]] = {}
     lengths = [len(words) for words in window]
     for batch in batches(lengths, MAX_ROWS, max_tokens):
-        with torch.inference_mode():
+        # What the caller computes in half precision is the caller's: `compute_dtype` is ours.
+        with torch.inference_mode(), torch.autocast(engine.device.type, enabled=False):
             layers = engine.run([window[index] for index in batch])
             result = (layers if mix is None else mix(layers)).float().cpu().numpy()
         start = 0

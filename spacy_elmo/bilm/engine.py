@@ -65,6 +65,11 @@ class Engine:
             ]
             self.directions.append((name, self._after_mark(fast, marks[d : d + 1])))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.directions[0][1][0].weight.device
+
     def _after_mark(self, layers: list[FastLayer], mark: Tensor) -> list[FastLayer]:
         """The layers, starting from where the opening mark leaves them."""
         after = []

@@ -17,6 +17,7 @@ from spacy.tokens import Doc, Span, Token
 from . import storage
 from .alignment import token_row, token_rows
 from .facts import space_mask
+from .passing import drop_everywhere
 from .storage import Floats
 
 Owner = type[Doc] | type[Span] | type[Token]
@@ -80,6 +81,7 @@ def set_vectors(doc: Doc, value: None, attribute: str) -> None:
             f"Doc._.{attribute}_vectors can only be set to None, which frees what the Doc keeps"
         )
     storage.free(doc, attribute)
+    drop_everywhere(doc)
 
 
 def layers(obj: Doc | Span | Token, attribute: str) -> Floats | None:
@@ -108,7 +110,8 @@ def similarity(obj: Doc | Span | Token, other: Doc | Span | Token, attribute: st
             "different models"
         )
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) / norms if norms else 0.0
+    # Rounding may carry a cosine just beyond 1.
+    return float(np.clip(first @ second / norms, -1.0, 1.0)) if norms else 0.0
 
 
 def _centred(obj: Any, attribute: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -135,7 +135,11 @@ class Link:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Link:
         copied = Link()
-        copied._upstream, copied.pipe_name = self._upstream, self.pipe_name
+        copied.pipe_name = self.pipe_name
+        upstream = self.upstream
+        if upstream is not None:
+            # Where the whole pipeline is copied, its own component has just been.
+            copied._upstream = ref(memo.get(id(upstream), upstream))
         return copied
 
     def __getstate__(self) -> dict[str, Any]:

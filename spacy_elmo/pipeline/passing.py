@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class PassingLayers:
 
     def __init__(self) -> None:
         self._kept: WeakKeyDictionary[Doc, tuple[Rows, set[int]]] = WeakKeyDictionary()
+        _everywhere.add(self)
 
     def __reduce__(self) -> tuple[type[PassingLayers], tuple[()]]:
         return PassingLayers, ()  # another process has other Docs
@@ -66,8 +67,21 @@ class PassingLayers:
         values = token_rows(doc, rows, "layers")
         return None if values is None else DocLayers(values, token_sentences(doc, rows))
 
+    def drop(self, doc: Doc) -> None:
+        """Keep nothing of a Doc any longer."""
+        self._kept.pop(doc, None)
+
     def __len__(self) -> int:
         return len(self._kept)
+
+
+_everywhere: WeakSet[PassingLayers] = WeakSet()
+
+
+def drop_everywhere(doc: Doc) -> None:
+    """Drop the layers of a Doc that wait for listeners which may never come, disabled ones say."""
+    for passing in list(_everywhere):
+        passing.drop(doc)
 
 
 def layers_of(docs: Sequence[Doc], values: Sequence[Any]) -> list[DocLayers]:

@@ -276,14 +276,24 @@ class BiLMShim(Shim):
         return data
 
     def from_bytes(self, data: bytes) -> BiLMShim:
-        """Take the weights that `to_bytes` gave."""
-        from ..formats.assemble import assemble
+        """Take the weights that `to_bytes` gave. When that fails, those that were there stay.
 
-        message = srsly.msgpack_loads(data)
-        config = BiLMConfig.from_dict(message["config"])
-        tensors = load_tensors(message["weights"])
+        Raises WeightsError, a ValueError, for bytes that do not hold them.
+        """
+        from ..formats.assemble import assemble
+        from ..formats.errors import problem
+
+        source = Path("(bytes)")
+        try:
+            message = srsly.msgpack_loads(data)
+            config = BiLMConfig.from_dict(message["config"])
+            tensors = load_tensors(message["weights"])
+            lm = assemble(source, config, message["vocabulary"], tensors)
+        except Exception as error:  # each layer of the bytes has errors of its own
+            what = f"hold no language model of this package: {error}"
+            raise problem(source, what, "Give what to_bytes gave") from error
         with self._lock:
-            self._take(assemble(Path("(bytes)"), config, message["vocabulary"], tensors))
+            self._take(lm)
         return self
 
 

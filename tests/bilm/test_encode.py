@@ -239,6 +239,13 @@ def test_smaller_floats(lm: BiLM, dtype: torch.dtype) -> None:
         assert (difference < 0.05 * norms).all()
 
 
+def test_the_callers_autocast_is_not_ours(lm: BiLM) -> None:
+    expected = lm.encode([["the", "bank"]])[0]
+    fresh = tiny_lm()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        same(fresh.encode([["the", "bank"]])[0], expected)
+
+
 def test_warm_state(lm: BiLM) -> None:
     warm = tiny_lm()
     with pytest.raises(ValueError, match="no warm state"):

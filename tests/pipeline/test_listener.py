@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,19 @@ def test_layers_do_not_outlive_their_use(weights: Path) -> None:
         del docs
         gc.collect()
         assert len(pipe.passing) == 0
+        doc = nlp("a b")
+        doc._.elmo_vectors = None
+        assert len(pipe.passing) == 0
+
+
+def test_a_copied_pipeline_listens_to_its_own_component(weights: Path) -> None:
+    nlp, examples = make(weights, {"projection": 4})
+    nlp.initialize(lambda: examples)
+    expected = tags(nlp)
+    copied = copy.deepcopy(nlp)
+    del nlp
+    gc.collect()
+    assert tags(copied) == expected
 
 
 def test_empty_docs_inside_batches(weights: Path) -> None:

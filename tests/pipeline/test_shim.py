@@ -14,6 +14,7 @@ import torch
 from spacy.tokens import Doc
 from thinc.api import Adam, Model
 
+from spacy_elmo import WeightsError
 from spacy_elmo.pipeline.architectures import begin_layers, build_bilm_v1, encode_layers, get_shim
 from tests.pipeline.random_bilm import WIDTH, random_bilm
 
@@ -202,3 +203,14 @@ def test_a_mean_vector_and_a_tiny_model_survive_bytes(tmp_path: Path) -> None:
     found = get_shim(other).lm.mean_layers
     assert found is not None
     assert torch.equal(found, torch.ones(3, WIDTH))
+
+
+def test_damaged_bytes_are_named_and_change_nothing(weights: Path) -> None:
+    model = build_bilm_v1(weights=str(weights))
+    shim = get_shim(model)
+    before = shim.lm
+    data = shim.to_bytes()
+    for bad in (b"", data[:100], data[:-5], b"\xc1" + data, data.replace(b"lstm_dim", b"lstm_dam")):
+        with pytest.raises(WeightsError, match="hold no language model"):
+            shim.from_bytes(bad)
+    assert shim.lm is before
