@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import memory, pipeline, scaling, throughput
+from . import memory, pipeline, scaling, throughput, training
 from .measure import machine
 from .report import Report
 from .text import DEFAULT_FOLDER, read_text
 
-PARTS = ("throughput", "pipeline", "memory", "scaling")
+PARTS = ("throughput", "pipeline", "memory", "scaling", "training")
 
 
 def main() -> None:
@@ -38,6 +38,8 @@ def main() -> None:
         memory.measure(report, arguments.text, 1_000_000)
     if "scaling" in parts:
         scaling.measure(report, text, 100_000 if arguments.full else 50_000)
+    if "training" in parts:
+        training.measure(report, text, 15 if arguments.full else 7)
     print()
     print(report.markdown())
     if arguments.json is not None:

@@ -78,7 +78,8 @@ class Group:
         return slice(self.rank * n_rows // self.world, (self.rank + 1) * n_rows // self.world)
 
     def leave(self) -> None:
-        """Wait for the others and close."""
+        """Wait for the others and close. Not after an error: the others wait elsewhere then, and
+        torchrun ends them."""
         if self.world > 1:
             distributed.barrier()
             distributed.destroy_process_group()

@@ -58,11 +58,10 @@ def draw(entries: Sequence[Mapping[str, Any]], title: str) -> str:
             f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e0e0e0"/>'
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    for k in range(5):
-        x, y = place(most * k / 4, 10**low)
+    for value in _steps(most):
+        x, y = place(value, 10**low)
         parts.append(
-            f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">'
-            f"{most * k / 4 / 1e6:.3g} M</text>"
+            f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{_short(value)}</text>'
         )
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
@@ -88,3 +87,23 @@ def _ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(low), math.ceil(high) + 1)
     values = [step * 10.0**power for power in powers for step in (1, 2, 5)]
     return [value for value in values if 10**low <= value <= 10**high]
+
+
+def _steps(most: float) -> list[float]:
+    """About five round numbers from 0 to the most.
+
+    >>> _steps(21_000_000)
+    [0.0, 5000000.0, 10000000.0, 15000000.0, 20000000.0]
+    """
+    power = 10.0 ** math.floor(math.log10(most / 2))
+    step = next(k * power for k in (1, 2, 5, 10) if most / (k * power) <= 5)
+    return [step * k for k in range(int(most / step) + 1)]
+
+
+def _short(value: float) -> str:
+    """A number of tokens.
+
+    >>> _short(2_500_000.0), _short(40_000.0)
+    ('2.5 M', '40 k')
+    """
+    return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k"

@@ -60,22 +60,20 @@ def pretrain(
     if init is not None:
         lm, config, told = adapt(load(init), text, config)
         progress.say(f"Starting from {init}: {told}")
-    try:
-        training = Training(text, config, group, lm)
-        trainer = Trainer(training, out / TRAINING, held, progress)
-        if trainer.resume():
-            progress.say(f"Going on from step {training.step}, {training.tokens:,} tokens")
-        elif init is not None:
-            trainer.evaluate()
-        finished = trainer.run()
-        if group.leads:
-            _tell_gain(progress, out)
-            if finished:
-                write_output(trainer, out)
-            else:
-                progress.say(f"Stopped at step {training.step}: run the same command to go on")
-    finally:
-        group.leave()
+    training = Training(text, config, group, lm)
+    trainer = Trainer(training, out / TRAINING, held, progress)
+    if trainer.resume():
+        progress.say(f"Going on from step {training.step}, {training.tokens:,} tokens")
+    elif init is not None:
+        trainer.evaluate()
+    finished = trainer.run()
+    if group.leads:
+        _tell_gain(progress, out)
+        if finished:
+            write_output(trainer, out)
+        else:
+            progress.say(f"Stopped at step {training.step}: run the same command to go on")
+    group.leave()
     return finished
 
 

@@ -46,11 +46,9 @@ def run_window_fused(
     inputs: Tensor, h: Tensor, c: Tensor, weight: Tensor, bias: Tensor, projection: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`run_window` by PyTorch's own LSTM, which is cuDNN's on a GPU and knows no clips."""
-    width, n_cells = inputs.shape[1], c.shape[0]
-    i, f, o, g = range(0, 4 * n_cells, n_cells)
+    width = inputs.shape[1]
     # PyTorch's gates stand in the order input, forget, cell input, output.
-    order = torch.cat([torch.arange(k, k + n_cells, device=weight.device) for k in (i, f, g, o)])
-    weight, bias = weight[order], bias[order]
+    weight, bias = (torch.cat([i, f, g, o]) for i, f, o, g in (weight.chunk(4), bias.chunk(4)))
     weights = [weight[:, :width], weight[:, width:], bias, torch.zeros_like(bias)]
     if projection is not None:
         weights.append(projection)
