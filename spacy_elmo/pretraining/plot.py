@@ -95,8 +95,8 @@ def _steps(most: float) -> list[float]:
     >>> _steps(21_000_000)
     [0.0, 5000000.0, 10000000.0, 15000000.0, 20000000.0]
     """
-    power = 10.0 ** math.floor(math.log10(most / 2))
-    step = next(k * power for k in (1, 2, 5, 10) if most / (k * power) <= 5)
+    power = 10.0 ** math.floor(math.log10(most / 6))
+    step = next(k * power for k in (1, 2, 5, 10) if most / (k * power) < 6)
     return [step * k for k in range(int(most / step) + 1)]
 
 
