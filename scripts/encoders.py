@@ -80,7 +80,8 @@ def elmo_encoders(
         if state == "warm" and lm.initial_h is None:
             lm.warm_up(text[:500])
         lm.initial_state = state
-        encoders.append(ElmoEncoder(state, lm, mean_layers(lm, text).cpu().numpy()))
+        name = Path(weights).name + (", warm" if state == "warm" else "")
+        encoders.append(ElmoEncoder(name, lm, mean_layers(lm, text).cpu().numpy()))
     return encoders
 
 

@@ -1,0 +1,176 @@
+"""The project of `project.yml`: its smoke workflow in real processes, its package, its assets."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.util import load_config
+from weasel.cli.assets import project_assets
+from weasel.cli.document import project_document
+from weasel.cli.run import project_run
+from weasel.util import load_project_config
+
+from spacy_elmo import BiLM
+from tests.test_packaging import dist, wheel  # noqa: F401  (fixtures)
+
+ROOT = Path(__file__).parents[1]
+# Nothing may come from a network.
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "OMP_NUM_THREADS": "1"}
+
+
+def run(*command: object, cwd: Path) -> str:
+    """Run a command; returns what it printed, and fails with it."""
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=cwd,
+        env={**os.environ, **OFFLINE},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=800,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def spacy_cli(*arguments: object, cwd: Path) -> str:
+    return run(sys.executable, "-m", "spacy", *arguments, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project alone, where the smoke workflow has run."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy2(ROOT / "project.yml", folder)
+    for part in ("configs", "scripts", "tests/smoke"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+    printed = spacy_cli("project", "run", "smoke", ".", cwd=folder)
+    assert "Perplexity" in printed
+    return folder
+
+
+@pytest.mark.timeout(900)
+def test_smoke_makes_every_product(project: Path) -> None:
+    built = project / "build" / "smoke"
+    lm = BiLM.from_pretrained(built / "bilm")
+    assert lm.softmax is not None
+    scores = json.loads((built / "scores.json").read_text())
+    nlp = spacy.load(built / "training" / "model-best")
+    gold = list(DocBin().from_disk(built / "data" / "dev.spacy").get_docs(nlp.vocab))
+    tags = Counter(token.tag_ for doc in gold for token in doc)
+    (_, most_frequent), *_ = tags.most_common(1)
+    assert scores["tag_acc"] > 1.5 * most_frequent / tags.total()
+    # The trained pipeline carries the weights it was trained on.
+    doc = nlp("The dog sleeps .")
+    (layers,) = lm.encode([["The", "dog", "sleeps", "."]])
+    assert abs(doc._.elmo_vectors - layers.mean(axis=0)).max() < 1e-5
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_made_twice(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    project_run(project, "smoke")
+    printed = capfd.readouterr().out
+    for command in ("smoke-pretrain", "smoke-train", "smoke-package"):
+        assert f"Skipping '{command}'" in printed
+
+
+@pytest.mark.timeout(900)
+def test_spacys_other_tools_need_no_code(project: Path) -> None:
+    config = project / "build" / "smoke" / "config.cfg"
+    data = project / "build" / "smoke" / "data"
+    partial = load_config(config)
+    del partial["components"]["elmo"]["frozen"]
+    del partial["components"]["tagger"]["model"]["tok2vec"]["embed"]["layer_norm"]
+    partial.to_disk(project / "partial.cfg")
+    spacy_cli("init", "fill-config", "partial.cfg", "filled.cfg", cwd=project)
+    assert load_config(project / "filled.cfg") == load_config(config)
+    paths = ("--paths.train", data / "train.spacy", "--paths.dev", data / "dev.spacy")
+    printed = spacy_cli("debug", "config", "filled.cfg", *paths, cwd=project)
+    assert "Config validation" in printed
+    # Pipes that learn labels cannot be assembled, ours or not: `elmo` alone.
+    spacy_cli("assemble", "filled.cfg", "assembled", "--nlp.pipeline", '["elmo"]', cwd=project)
+    assert spacy.load(project / "assembled")("It works")._.elmo_vectors.shape == (2, 64)
+    for name, module in (("BiLM.v1", "architectures"), ("ElmoListener.v1", "listener")):
+        printed = spacy_cli(
+            "find-function", f"spacy-elmo.{name}", "-r", "architectures", cwd=project
+        )
+        assert f"spacy_elmo/pipeline/{module}.py" in printed.replace("\n", "").replace("\\", "/")
+
+
+@pytest.mark.timeout(900)
+def test_the_package_runs_beside_our_wheel(project: Path, wheel: Path, tmp_path: Path) -> None:  # noqa: F811
+    (package,) = (project / "build" / "smoke" / "packages").glob("*.whl")
+    with zipfile.ZipFile(package) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+        metadata = archive.read(name).decode("utf8")
+    assert "Requires-Dist: spacy-elmo" in metadata
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-deps")
+    run(*pip, wheel, package, cwd=tmp_path)
+    # Everything else (spaCy, PyTorch) from the environment of the tests. A path in a .pth file does
+    # not carry that environment's own .pth files along, so not the editable install of ours.
+    (site,) = (tmp_path / "venv").rglob("site-packages")
+    (site / "rest.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    code = (
+        "import en_elmo_smoke, spacy, spacy_elmo\n"
+        "nlp = en_elmo_smoke.load()\n"
+        "doc = nlp('The dog sleeps .')\n"
+        "print(spacy_elmo.__file__)\n"
+        "print(doc[1].tag_, doc[1]._.elmo.shape, spacy.load('en_elmo_smoke').pipe_names)\n"
+    )
+    printed = run(python, "-c", code, cwd=tmp_path).splitlines()
+    assert printed[-2].startswith(str(tmp_path / "venv"))
+    assert printed[-1].endswith(" (64,) ['elmo', 'tagger']")
+
+
+def test_a_local_folder_has_all_the_data(shared: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = os.path.relpath(shared / "eval", ROOT)
+    overrides = {"vars.data": data}
+    config = load_project_config(ROOT, overrides=overrides)
+    needed = [path for command in config["commands"] for path in command.get("deps", [])]
+    ours = {path for path in needed if path.startswith(data)}
+    assert ours
+    assert {path for path in ours if not (ROOT / path).exists()} == set()
+    for workflow in config["workflows"]:
+        project_run(ROOT, workflow, overrides=overrides, dry=True)
+    assert f"convert.py ewt {data}/ud-english-ewt" in capfd.readouterr().out
+
+
+def test_assets_are_those_we_measured_with(
+    shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"tried to download {arguments}")
+
+    monkeypatch.setattr("weasel.cli.assets.download_file", refuse)
+    overrides = {"vars.data": os.path.relpath(shared / "eval", ROOT)}
+    project_assets(ROOT, overrides=overrides)
+    assert capsys.readouterr().out.count("Skipping download with matching checksum") == 6
+
+
+def test_the_documentation_is_up_to_date(tmp_path: Path) -> None:
+    fresh = tmp_path / "project.md"
+    shutil.copy2(ROOT / "docs" / "project.md", fresh)
+    project_document(ROOT, fresh, no_emoji=True)
+    assert fresh.read_text("utf8") == (ROOT / "docs" / "project.md").read_text("utf8"), (
+        "run: python -m spacy project document . --no-emoji --output docs/project.md"
+    )
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.cfg")), ids=lambda p: p.name)
+def test_configs_are_complete(path: Path) -> None:
+    config = load_config(path)
+    assert spacy.util.load_model_from_config(config, auto_fill=False).config == config
