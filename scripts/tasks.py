@@ -82,7 +82,6 @@ def task_config(
     """
     if side == "elmo":
         config = elmo_config("en", [task.pipe], weights=weights, projection=projection)
-        config["components"]["elmo"]["cache"] = "memory"
         if mix == "average":
             config["components"][task.pipe]["model"]["tok2vec"]["embed"]["layer_l2"] = AVERAGE_L2
         elif mix == "last":

@@ -97,7 +97,9 @@ def elmo_config(
     ]
     del components["tok2vec"]
     model = {"@architectures": "spacy-elmo.BiLM.v1", "weights": weights}
-    config["components"] = {"elmo": {"factory": "elmo", "model": model}, **components}
+    # Frozen, so that what it says about the training text needs computing only once.
+    elmo = {"factory": "elmo", "cache": "memory", "model": model}
+    config["components"] = {"elmo": elmo, **components}
     # The vectors spaCy recommends beside a tok2vec would be one more download.
     config["paths"]["vectors"] = None
     filled: Config = load_model_from_config(Config(config), auto_fill=True).config

@@ -51,6 +51,8 @@ def test_every_trainable_pipe_listens(pipe: str, tmp_path: Path) -> None:
     config = load_config(path)
     assert config["nlp"]["pipeline"] == ["elmo", pipe]
     assert set(config["components"]) == {"elmo", pipe}
+    assert config["components"]["elmo"]["frozen"] is True
+    assert config["components"]["elmo"]["cache"] == "memory"
     assert architectures(config["components"]["elmo"]) == ["spacy-elmo.BiLM.v1"]
     found = architectures(config["components"][pipe])
     assert found.count(LISTENER) == 1
