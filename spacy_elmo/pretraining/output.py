@@ -47,17 +47,17 @@ def choose_initial_state(trainer: Trainer) -> dict[str, Perplexity]:
     return measured
 
 
-def write_output(trainer: Trainer, out: Path) -> None:
+def write_output(trainer: Trainer, out: Path, heldout: Perplexity | None) -> None:
     """Write the model into its directory, beside the folder of the training.
+
+    heldout: Perplexity on the held-out text.
 
     Each file appears complete, and `config.json`, by which the directory is known, comes last.
     """
     training = trainer.training
     lm = training.lm
     sentences = choose_initial_state(trainer)
-    running = None
-    if trainer.heldout is not None and trainer.config.carry_state:
-        running = trainer.heldout_perplexity()
+    running = heldout if trainer.config.carry_state else None
     facts = Facts(training.tokens, training.seconds, training.corpus.meta, running, sentences)
     aside = out / ".model.tmp"
     shutil.rmtree(aside, ignore_errors=True)

@@ -68,9 +68,10 @@ def pretrain(
         trainer.evaluate()
     finished = trainer.run()
     if group.leads:
-        _tell_gain(progress, out)
         if finished:
-            write_output(trainer, out)
+            found = trainer.evaluate()
+            _tell_gain(progress, out)
+            write_output(trainer, out, found)
         else:
             progress.say(f"Stopped at step {training.step}: run the same command to go on")
     group.leave()
@@ -93,8 +94,8 @@ def _check_characters(corpus: Corpus, config: PretrainConfig, other_sizes: bool)
 
 
 def _tell_gain(progress: Progress, out: Path) -> None:
-    """Held-out perplexity at first and last, if it was measured twice."""
+    """Held-out perplexity of the weights it started from, and now."""
     measured = [entry for entry in read_log(out / TRAINING / "log.jsonl") if "heldout" in entry]
-    if len(measured) > 1:
+    if measured and measured[0]["step"] == 0:
         before, after = (measured[k]["heldout_average"] for k in (0, -1))
         progress.say(f"Held-out perplexity: {before:.1f} before, {after:.1f} after")

@@ -135,8 +135,6 @@ class Trainer:
             while (end := self._leg(interrupt)) == "diverged":
                 self._roll_back()
             self.save()
-            if end == "done":
-                self.evaluate()
         self.progress.close()
         return end == "done"
 
@@ -212,13 +210,13 @@ class Trainer:
 
     # --- held-out text
 
-    def evaluate(self, max_tokens: int | None = None) -> None:
-        """Measure and log held-out perplexity, in the first process.
+    def evaluate(self, max_tokens: int | None = None) -> Perplexity | None:
+        """Measure and log held-out perplexity, in the first process and with held-out text.
 
         max_tokens: Measure about so many; None: all.
         """
         if self.heldout is None or not self.group.leads:
-            return
+            return None
         found = self.heldout_perplexity(max_tokens)
         self.log(
             {
@@ -229,6 +227,7 @@ class Trainer:
         self._heldout_shown = {"held-out": f"{found.average:.1f}"}
         training = self.training
         self.progress.say(f"step {training.step}, {training.tokens:,} tokens: {describe(found)}")
+        return found
 
     def heldout_perplexity(self, max_tokens: int | None = None) -> Perplexity:
         """Perplexity on the held-out text: read on and on where the training carries its state,
