@@ -29,3 +29,17 @@ def test_says_what_it_needs(tmp_path):
     assert result.returncode == 1
     assert "absent" in result.stdout
     assert "Traceback" not in result.stderr
+
+
+def test_every_word_of_a_treebank_has_a_vector(shared):
+    script = DEMO.with_name("treebank.py")
+    treebank = shared / "eval" / "ud-english-ewt" / "en_ewt-ud-dev.conllu"
+    weights = shared / "weights" / "en-interim"
+    command = [sys.executable, str(script), str(treebank), str(weights)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    first, second = result.stdout.splitlines()
+    texts, words = re.match(r"([\d,]+) texts, ([\d,]+) words in ", first).groups()
+    assert texts == "2,001"
+    assert int(words.replace(",", "")) > 25_000
+    assert second == f"{words} words have a finite vector that is not zero"
