@@ -1,9 +1,8 @@
-"""Peak resident memory, each measurement in a process of its own."""
+"""Peak resident memory, each measurement in a process of its own. Linux only."""
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 from itertools import cycle, islice
@@ -15,8 +14,6 @@ from .measure import in_new_process, random_lm
 from .report import Report
 from .text import read_text
 
-# Linux counts in KiB, macOS in bytes.
-UNIT = 1 if sys.platform == "darwin" else 1024
 MIB = 2**20
 
 
@@ -45,8 +42,11 @@ def measure(report: Report, folder: Path, n_tokens: int) -> None:
             )
 
 
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+def _resident(field: str) -> int:
+    """Resident memory in bytes: "VmHWM" the highest, "VmRSS" now."""
+    # Not getrusage: on Linux a new process inherits that peak from the one that started it.
+    lines = Path("/proc/self/status").read_text("utf8").splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
 
 
 def _stream(folder: str, n_tokens: str) -> int:
@@ -56,17 +56,17 @@ def _stream(folder: str, n_tokens: str) -> int:
     mean = sum(len(words) for words in sentences) / len(sentences)
     for _ in lm.stream(islice(cycle(sentences), round(wanted / mean))):
         pass
-    return _peak()
+    return _resident("VmHWM")
 
 
 def _load(path: str) -> tuple[int, int]:
     # What any use of the network costs, whatever its size, is there before.
     random_lm("1024/128").encode([["A", "few", "words"]])
-    before = _peak()
+    before = _resident("VmRSS")
     lm = BiLM.from_pretrained(path)
     lm.encode([["A", "few", "words"]])
     size = sum(p.numel() * 4 for p in lm.parameters())
-    return _peak() - before, size
+    return _resident("VmHWM") - before, size
 
 
 def main() -> None:
