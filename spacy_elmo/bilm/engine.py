@@ -1,7 +1,6 @@
 """The fast way through the network: no gradients, no padding, one thread per direction.
 
-Same results as `BiLM.forward` up to float32 rounding. What makes it fast, with the gain at
-1024/128 on two cores (share of the processor's matrix-product peak):
+Same results as `BiLM.forward` up to float32 rounding. What makes it fast:
 
 - each word type is embedded once (`token_cache.py`);
 - the state after the opening `<S>` (reading backwards: `</S>`) is the same for every sentence, so

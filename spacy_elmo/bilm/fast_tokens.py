@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from .token_encoder import CharCNN, used_positions
 
 # Words whose features are computed together: 128 rows of 1024 filters are 512 KB, so the running
-# maximum stays in the cache (all positions at once: 5 times slower at 2048 filters).
+# maximum stays in the cache.
 ROWS = 128
 
 

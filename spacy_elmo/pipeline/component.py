@@ -81,7 +81,7 @@ def make_elmo(
     center_similarity: Subtract the mean vector before a cosine, where the weights carry one.
     learn_rate_factor: What the optimiser's learning rate is multiplied by for the language model,
         when it is not frozen.
-    batch_tokens: Bound of the tokens computed together; None: by memory (64 MB of output).
+    batch_tokens: Bound of the tokens computed together; None: by memory (128 MB of output).
     type_cache_size: Word types whose context-free vector is kept; None: 65,536.
     cache: Keep the layers of the texts read in training, so that only the first epoch computes
         them: "memory", "disk" (a temporary file) or None. For a frozen model only.
