@@ -38,7 +38,7 @@ class _Pools:
 
 def _start_pool(n_jobs: int, share: int) -> ThreadPoolExecutor:
     n_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(n_jobs, "spacy-elmo", torch.set_num_threads, (share,))
+    pool = ThreadPoolExecutor(n_jobs, "spacy-elmo", _set_share, (share,))
     all_there = threading.Barrier(n_jobs + 1)
     for _ in range(n_jobs):
         pool.submit(all_there.wait)
@@ -46,6 +46,13 @@ def _start_pool(n_jobs: int, share: int) -> ThreadPoolExecutor:
     # Setting theirs, they have for a moment also set what new threads of the process begin with.
     torch.set_num_threads(n_threads)
     return pool
+
+
+def _set_share(share: int) -> None:
+    # The first operation of a thread gives it the process's thread count, over what was set before.
+    # Asking counts as the first one; without it the products run 15 % slower, on threads too many.
+    torch.get_num_threads()
+    torch.set_num_threads(share)
 
 
 _pools = _Pools()

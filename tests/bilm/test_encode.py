@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from spacy_elmo.bilm import BiLM, ScalarMix
 from spacy_elmo.bilm import encoding as encoding_module
+from spacy_elmo.bilm import fast_lstm
+from spacy_elmo.bilm.fast_lstm import FEW_ROWS, STEPS_AT_ONCE
 from spacy_elmo.bilm.threads import run_side_by_side
 from tests.bilm.models import tiny_lm
 
@@ -57,6 +59,23 @@ def test_neither_order_nor_company_matters(
     for k, array in zip(order, together, strict=True):
         same(array, lm.encode([sentences[k]])[0])
         assert array.flags.owndata
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_many_rows_and_few(lm: BiLM, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch whose steps go from many rows to few, for longer than those are done at once."""
+    lengths = [*range(1, 3 * STEPS_AT_ONCE), *[3] * FEW_ROWS]
+    sentences = [["the", "bank"] * length for length in lengths]
+    with torch.no_grad():
+        expected = lm(sentences).split([len(words) for words in sentences], dim=1)
+    monkeypatch.setattr(fast_lstm, "MANY_WEIGHTS", 0)
+    lm.compute_dtype = dtype
+    for actual, layers in zip(lm.encode(sentences), expected, strict=True):
+        if dtype == torch.float32:
+            same(actual, layers.numpy())
+        else:
+            difference = np.linalg.norm(actual - layers.numpy())
+            assert 0 < difference < 0.05 * np.linalg.norm(layers)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -122,6 +141,22 @@ def test_thread_count_of_callers_stays(lm: BiLM) -> None:
     finally:
         torch.set_num_threads(before)
     assert counts == [8] * 5
+
+
+def test_jobs_share_the_threads() -> None:
+    counts: list[int] = []
+
+    def job() -> None:
+        torch.ones(100_000).exp()  # the first operation of a thread sets its thread count, too
+        counts.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(6)
+        run_side_by_side([job, job])
+    finally:
+        torch.set_num_threads(before)
+    assert counts == [3, 3]
 
 
 def test_exception_in_a_job() -> None:
@@ -226,7 +261,7 @@ def test_mix_of_encode(lm: BiLM) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_smaller_floats(lm: BiLM, dtype: torch.dtype) -> None:
-    sentences = [["the", "bank", "raised"], ["its", "rates"]]
+    sentences = [["the", "bank", "raised"], ["its", "rates"]] * FEW_ROWS
     expected = lm.encode(sentences)
     small = tiny_lm()
     small.compute_dtype = dtype
