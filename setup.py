@@ -36,6 +36,7 @@ setup(
         "spacy_factories": ["elmo = spacy_elmo.pipeline.component:make_elmo"],
         "spacy_architectures": [
             "spacy-elmo.BiLM.v1 = spacy_elmo.pipeline.architectures:build_bilm_v1",
+            "spacy-elmo.ElmoEmbed.v1 = spacy_elmo.pipeline.embed:build_elmo_embed_v1",
             "spacy-elmo.ElmoListener.v1 = spacy_elmo.pipeline.listener:build_elmo_listener_v1",
         ],
         "spacy_cli": ["elmo = spacy_elmo.cli.spacy_plugin:app"],

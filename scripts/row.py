@@ -69,7 +69,6 @@ def main(
     steps: int | None = typer.Option(None, help="Of training; left out: the task's own."),
     weights: str = typer.Option("en_elmo_sm", help="Name or path of the biLM's weights."),
     mix: str = typer.Option("learned", help=f"One of {', '.join(MIXES)}."),
-    projection: int = typer.Option(128, help="Width of the listener's projection."),
     data: Path = typer.Option(Path("build/data"), help="Data sets as .spacy files."),
     results: Path = typer.Option(Path("build/rows.json"), help="JSON file of all rows."),
 ) -> None:
@@ -88,7 +87,7 @@ def main(
     if any(same(row, other) for other in rows):
         print(f"{results} has this row: {row}")
         return
-    config = task_config(chosen, side, weights=weights, projection=projection, mix=mix)
+    config = task_config(chosen, side, weights=weights, mix=mix)
     with tempfile.TemporaryDirectory() as work:
         values = {"config": config, "fraction": fraction, "seed": seed, "steps": steps}
         row |= measure(chosen, values, data, Path(work))

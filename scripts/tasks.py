@@ -72,18 +72,18 @@ def task_config(
     side: str,
     *,
     weights: str = "en_elmo_sm",
-    projection: int = 128,
     mix: str = "learned",
 ) -> Config:
     """A training config.
 
     side: "tok2vec": spaCy's default pipeline for a CPU; "elmo": the same pipe on a frozen biLM.
-    weights, projection, mix: Of the latter. mix: "learned", "average" or "last".
+    weights, mix: Of the latter. mix: "learned", "average" or "last".
     """
     if side == "elmo":
-        config = elmo_config("en", [task.pipe], weights=weights, projection=projection)
+        config = elmo_config("en", [task.pipe], weights=weights)
         if mix == "average":
-            config["components"][task.pipe]["model"]["tok2vec"]["embed"]["layer_l2"] = AVERAGE_L2
+            embed = config["components"][task.pipe]["model"]["tok2vec"]["embed"]
+            embed["elmo"]["layer_l2"] = AVERAGE_L2
         elif mix == "last":
             config["initialize"]["after_init"] = {"@callbacks": LAST_LAYER}
     else:

@@ -299,7 +299,7 @@ def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture
     results = data / "rows.json"
 
     def row(side: str, mix: str = "learned", seed: int = 0) -> None:
-        row_main("tagging", side, 0.5, seed, 10, weights, mix, 16, data, results)
+        row_main("tagging", side, 0.5, seed, 10, weights, mix, data, results)
 
     row("tok2vec")
     for mix in ("learned", "average", "last"):

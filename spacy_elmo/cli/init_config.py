@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 STATIC = "spacy.Tok2VecListener.v1"
 LISTENER = "spacy-elmo.ElmoListener.v1"
+EMBED = "spacy-elmo.ElmoEmbed.v1"
+FEATURES_WIDTH = 96  # as in spaCy's small tok2vec
 PACKAGED = "en_elmo_sm"
 
 
@@ -25,19 +27,21 @@ def init_config(
     weights: str = typer.Option(
         PACKAGED, "--weights", "-w", help="Name or path of the language model's weights."
     ),
-    projection: int = typer.Option(
-        128, min=0, help="Width of each pipe's projection of the vectors; 0: no projection."
-    ),
+    width: int = typer.Option(128, min=0, help="Width of each pipe's own layers; 0: it has none."),
     depth: int = typer.Option(
-        1, min=0, help="Layers of an encoder of each pipe's own on top; 0: no encoder."
+        2, min=0, help="Layers of an encoder of each pipe's own on top; 0: no encoder."
+    ),
+    features: bool = typer.Option(
+        True, help="Give each pipe features of the words themselves, too."
     ),
     force: bool = typer.Option(False, "--force", "-f", help="Replace OUTPUT if it exists."),
 ) -> None:
     """Write a training config of pipes that learn on top of a frozen language model.
 
-    The vectors are mixed and projected for each pipe, and encoded once more with their neighbours
-    (maxout over a window of three words), because a tagger or a text classifier has no hidden layer
-    of its own. The rest is what `spacy init config --optimize accuracy` recommends. Train with
+    Each pipe mixes the vectors for itself, joins them with features of the word itself (those of
+    spaCy's `tok2vec`: its form, prefix, suffix and shape), and encodes both once more with their
+    neighbours (maxout over a window of three words). The rest is what
+    `spacy init config --optimize accuracy` recommends. Train with
     `spacy train OUTPUT --paths.train TRAIN.spacy --paths.dev DEV.spacy`.
     """
     from wasabi import msg
@@ -46,7 +50,9 @@ def init_config(
     if not to_stdout and output.exists() and not force:
         raise FileExistsError(f"{output} exists: give another path, or --force to replace it")
     names = [name.strip() for name in pipeline.split(",") if name.strip()]
-    config = elmo_config(lang, names, weights=weights, projection=projection or None, depth=depth)
+    config = elmo_config(
+        lang, names, weights=weights, width=width or None, depth=depth, features=features
+    )
     if to_stdout:
         typer.echo(config.to_str())
     else:
@@ -63,19 +69,19 @@ def elmo_config(
     pipeline: list[str],
     *,
     weights: str = PACKAGED,
-    projection: int | None = 128,
-    depth: int = 1,
+    width: int | None = 128,
+    depth: int = 2,
+    features: bool = True,
 ) -> Config:
     """A filled training config with `elmo` and pipes that listen to it.
 
     lang: Language code.
     pipeline: Names of factories; those that take no vectors stay as they are.
     weights: Name or path, written as it is.
-    projection: Of every listener.
-    depth: Layers of an encoder on top of every listener; 0: none. It needs a projection.
+    width, depth, features: As in `init_config`; a width of None: no layers.
 
-    Raises ValueError for a pipe that spaCy does not know, when none of them can listen, and for an
-    encoder without projection.
+    Raises ValueError for a pipe that spaCy does not know, when none of them can listen, and for
+    layers without a width.
     """
     from spacy.cli.init_config import init_config as recommended
     from spacy.util import load_model_from_config
@@ -87,7 +93,11 @@ def elmo_config(
     except ImportError as error:  # no such language, or a package it needs is missing
         raise ValueError(f"language {lang!r}: {error}") from error
     components = config["components"]
-    if not replace_architecture(components, STATIC, tok2vec(projection, depth)):
+    # Which features of a word are worth having depends on the language's alphabet.
+    embed = components.pop("tok2vec", {"model": {"embed": None}})["model"]["embed"]
+    own = {**embed, "width": FEATURES_WIDTH, "include_static_vectors": False} if embed else None
+    layers = tok2vec(width, depth, own if features else None)
+    if not replace_architecture(components, STATIC, layers):
         raise ValueError(
             f"none of the pipes {', '.join(names) or '(none)'} can listen to vectors: give some "
             "that can, such as --pipeline tagger,ner"
@@ -95,7 +105,6 @@ def elmo_config(
     config["nlp"]["pipeline"] = [
         "elmo" if name == "tok2vec" else name for name in config["nlp"]["pipeline"]
     ]
-    del components["tok2vec"]
     model = {"@architectures": "spacy-elmo.BiLM.v1", "weights": weights}
     # Frozen, so that what it says about the training text needs computing only once.
     elmo = {"factory": "elmo", "cache": "memory", "model": model}
@@ -106,25 +115,30 @@ def elmo_config(
     return filled
 
 
-def tok2vec(projection: int | None, depth: int) -> dict[str, Any]:
-    """What a pipe gets its vectors from: a listener, and an encoder on top of it.
+def tok2vec(
+    width: int | None, depth: int, features: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a pipe gets its vectors from: a listener, and layers on top of it.
 
-    >>> tok2vec(projection=None, depth=0)
-    {'@architectures': 'spacy-elmo.ElmoListener.v1', 'projection': None, 'upstream': 'elmo'}
+    >>> tok2vec(width=None, depth=0)
+    {'@architectures': 'spacy-elmo.ElmoListener.v1', 'upstream': 'elmo'}
     """
-    listener = {"@architectures": LISTENER, "projection": projection, "upstream": "elmo"}
-    if not depth:
+    listener = {"@architectures": LISTENER, "upstream": "elmo"}
+    if width is None:
+        if depth or features:
+            raise ValueError("an encoder, or features beside the vectors, need a width: give one")
         return listener
-    if projection is None:
-        raise ValueError("an encoder needs to know its width: give a projection, or depth 0")
+    embed = {"@architectures": EMBED, "width": width, "elmo": listener, "features": features}
+    if not depth:
+        return embed
     encoder = {
         "@architectures": "spacy.MaxoutWindowEncoder.v2",
-        "width": projection,
+        "width": width,
         "depth": depth,
         "window_size": 1,
         "maxout_pieces": 3,
     }
-    return {"@architectures": "spacy.Tok2Vec.v2", "embed": listener, "encode": encoder}
+    return {"@architectures": "spacy.Tok2Vec.v2", "embed": embed, "encode": encoder}
 
 
 def replace_architecture(block: dict[str, Any], name: str, by: dict[str, Any]) -> int:

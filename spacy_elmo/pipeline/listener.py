@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from spacy.tokens import Doc
@@ -16,9 +16,10 @@ from .mixing import mix_layers
 from .passing import DocLayers
 
 ListenerModel = Model[list[Doc], list[Array]]
+ARCHITECTURE = "spacy-elmo.ElmoListener.v1"
 
 
-@registry.architectures("spacy-elmo.ElmoListener.v1")  # type: ignore[untyped-decorator]
+@registry.architectures(ARCHITECTURE)  # type: ignore[untyped-decorator]
 def build_elmo_listener_v1(
     projection: int | None = None,
     layer_norm: bool = False,
@@ -53,7 +54,7 @@ def build_elmo_listener_v1(
         raise ValueError(f"layer_l2 is {layer_l2}: expected 0 or more")
     listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2)
     if bilm is not None:
-        check_model(bilm, "spacy-elmo.ElmoListener.v1")
+        check_model(bilm, ARCHITECTURE)
         get_shim(bilm).configure(frozen=frozen, learn_rate_factor=learn_rate_factor)
         listener.layers.append(bilm)
     if projection is None:
@@ -184,10 +185,31 @@ def replace_listener(bilm: Model[Any, Any], listener: ElmoListener, upstream: An
 def replace_listener_cfg(
     bilm: dict[str, Any], listener: dict[str, Any], *, frozen: bool, learn_rate_factor: float
 ) -> dict[str, Any]:
-    """The config that makes what `replace_listener` gives."""
+    """The config that makes what `replace_listener` gives.
+
+    listener: The pipe's `tok2vec`, which is the listener or holds it: spaCy hands over that one
+        wherever the listener stands.
+
+    Raises ValueError when it holds several that differ.
+    """
+    blocks = list(_listener_blocks(listener))
+    if any(block != blocks[0] for block in blocks):
+        raise ValueError(
+            "this pipe has listeners with different settings, and spaCy does not say which of "
+            "them to replace: give each the same settings"
+        )
     return {
-        **listener,
+        **(blocks[0] if blocks else listener),
         "bilm": copy.deepcopy(bilm),
         "frozen": frozen,
         "learn_rate_factor": learn_rate_factor,
     }
+
+
+def _listener_blocks(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if block.get("@architectures") == ARCHITECTURE:
+        yield block
+        return
+    for value in block.values():
+        if isinstance(value, dict):
+            yield from _listener_blocks(value)

@@ -46,7 +46,7 @@ def architectures(block: Any) -> list[str]:
 @pytest.mark.parametrize("pipe", TRAINABLE)
 def test_every_trainable_pipe_listens(pipe: str, tmp_path: Path) -> None:
     path = tmp_path / "new" / "config.cfg"
-    result = init_config(path, "--pipeline", pipe, "--projection", 16)
+    result = init_config(path, "--pipeline", pipe, "--width", 16)
     assert result.exit_code == 0, result.output
     config = load_config(path)
     assert config["nlp"]["pipeline"] == ["elmo", pipe]
@@ -56,6 +56,8 @@ def test_every_trainable_pipe_listens(pipe: str, tmp_path: Path) -> None:
     assert architectures(config["components"]["elmo"]) == ["spacy-elmo.BiLM.v1"]
     found = architectures(config["components"][pipe])
     assert found.count(LISTENER) == 1
+    assert found.count("spacy-elmo.ElmoEmbed.v1") == 1
+    assert found.count("spacy.MultiHashEmbed.v2") == 1
     assert "spacy.Tok2VecListener.v1" not in found
     assert found.count("spacy.MaxoutWindowEncoder.v2") == 1
     # It is filled, and every block is one that the functions behind it accept.
@@ -64,9 +66,11 @@ def test_every_trainable_pipe_listens(pipe: str, tmp_path: Path) -> None:
 
 def test_the_config_trains(tmp_path: Path) -> None:
     random_bilm().save(tmp_path / "weights")
-    for projection, depth in ((0, 0), (5, 0), (6, 2)):
-        path = tmp_path / f"{projection}.cfg"
-        sizes = ("--projection", projection, "--depth", depth)
+    for number, (width, depth, features) in enumerate(
+        [(0, 0, "no-features"), (5, 0, "no-features"), (6, 2, "no-features"), (6, 1, "features")]
+    ):
+        path = tmp_path / f"{number}.cfg"
+        sizes = ("--width", width, "--depth", depth, f"--{features}")
         given = ("--weights", tmp_path / "weights", *sizes)
         assert init_config(path, "--pipeline", "tagger,ner", *given).exit_code == 0
         nlp = load_model_from_config(load_config(path), auto_fill=False)
@@ -79,8 +83,8 @@ def test_the_config_trains(tmp_path: Path) -> None:
         doc = nlp("Ada sat down")
         assert [token.tag_ for token in doc] == gold["tags"]
         assert [ent.text for ent in doc.ents] == ["Ada"]
-        width = nlp.get_pipe("tagger").model.get_ref("tok2vec").get_dim("nO")
-        assert width == (projection or 16)
+        have = nlp.get_pipe("tagger").model.get_ref("tok2vec").get_dim("nO")
+        assert have == (width or 16)
 
 
 def test_pipes_without_vectors_stay(tmp_path: Path) -> None:
@@ -116,7 +120,8 @@ def test_other_languages(tmp_path: Path) -> None:
         (["--pipeline", "sentencizer"], "can listen to vectors"),
         (["--pipeline", ""], "can listen to vectors"),
         (["--lang", "xq"], "language 'xq'"),
-        (["--projection", "0"], "give a projection"),
+        (["--width", "0"], "need a width"),
+        (["--width", "0", "--depth", "0"], "need a width"),
     ],
 )
 def test_mistakes_are_named(arguments: list[str], words: str, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Adam
 
-from spacy_elmo.pipeline.listener import ElmoListener
-from tests.pipeline.listening import make, tagged, tags
+from spacy_elmo.pipeline.listener import ElmoListener, replace_listener_cfg
+from tests.pipeline.listening import listener, make, tagged, tags
 
 Trained = tuple[Language, list[Example]]
 LISTENER = ["model.tok2vec"]
+OWN: dict[str, Any] = {"frozen": True, "learn_rate_factor": 1.0}
 
 
 def trained(weights: Path, **elmo: Any) -> Trained:
@@ -147,3 +148,12 @@ def test_renaming_the_component(weights: Path, tmp_path: Path) -> None:
     nlp.to_disk(tmp_path / "saved")
     assert tags(spacy.load(tmp_path / "saved")) == before
     assert "vectors" in nlp.update(examples, sgd=Adam(0.001), losses={})
+
+
+def test_listeners_that_differ_cannot_be_told_apart() -> None:
+    """spaCy names the place of the listener to itself alone."""
+    blocks = {name: listener(projection=size) for name, size in (("a", 3), ("b", 3), ("c", 4))}
+    same = replace_listener_cfg({}, {"a": blocks["a"], "b": blocks["b"]}, **OWN)
+    assert same == {**blocks["a"], "bilm": {}, **OWN}
+    with pytest.raises(ValueError, match="the same settings"):
+        replace_listener_cfg({}, blocks, **OWN)
