@@ -13,7 +13,7 @@ from typing import Any
 import srsly
 import typer
 from report import markdown
-from tasks import MIXES, TASKS
+from tasks import MIXES, SIDES, TASKS
 
 Row = dict[str, Any]
 
@@ -22,11 +22,18 @@ def comparison(rows: Sequence[Row]) -> str:
     """tok2vec against elmo, for every task and share of the data that has both."""
     table = []
     for name, task in TASKS.items():
-        fractions = sorted({row["fraction"] for row in rows if row["task"] == name}, reverse=True)
+        of_task = [row for row in rows if row["task"] == name]
+        fractions = sorted({row["fraction"] for row in of_task}, reverse=True)
+        sides = [
+            [
+                row
+                for row in of_task
+                if row["side"] == side and row.get("mix", "learned") == "learned"
+            ]
+            for side in SIDES
+        ]
         for fraction in fractions:
-            chosen = [r for r in rows if r["task"] == name and r["fraction"] == fraction]
-            default = [row for row in chosen if row["side"] == "tok2vec"]
-            elmo = [row for row in chosen if row["side"] == "elmo" and row["mix"] == "learned"]
+            default, elmo = ([r for r in side if r["fraction"] == fraction] for side in sides)
             if default and elmo:
                 table.append(
                     (
@@ -36,7 +43,7 @@ def comparison(rows: Sequence[Row]) -> str:
                         spread(default),
                         spread(elmo),
                         f"{100 * error_reduction(mean(default), mean(elmo)):+.0f} %",
-                        f"{speed(default):,} / {speed(elmo):,}",
+                        " / ".join(f"{speed(side):,}" for side in sides),
                     )
                 )
     header = (
@@ -95,8 +102,8 @@ def error_reduction(before: float, after: float) -> float:
 
 
 def speed(rows: Sequence[Row]) -> int:
-    """Words per second of the finished pipelines: the fastest of them, for whatever else the
-    machine had to do slows the others down."""
+    """Words per second of the finished pipelines, which differ in their weights alone: the fastest
+    of them, for whatever else the machine had to do slows the others down."""
     return max(int(row["words_per_second"]) for row in rows)
 
 

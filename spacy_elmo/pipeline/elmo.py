@@ -64,6 +64,7 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
         learn_rate_factor: float = 1.0,
         batch_tokens: int | None = None,
         type_cache_size: int | None = None,
+        precision: str = "float32",
         cache: str | None = None,
         cache_gb: float = 4.0,
         cache_half: bool = False,
@@ -93,6 +94,7 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
             learn_rate_factor=learn_rate_factor,
             type_cache_size=type_cache_size,
             batch_tokens=batch_tokens,
+            precision=precision,
             cache=layer_cache,
             device=device,
         )

@@ -40,6 +40,7 @@ from .source import Source
 from .storage import Floats
 
 Sentences = Sequence[Sequence[str]]
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 class BiLMShim(Shim):
@@ -51,8 +52,9 @@ class BiLMShim(Shim):
 
     frozen: Whether the weights stay as they are. learn_rate_factor: What the optimiser's learning
     rate is multiplied by. type_cache_size: Word types whose token-layer vector is kept.
-    batch_tokens: Bound of the tokens computed together; None: by memory. cache: Layers of sentences
-    read in training, or None. fill_cache: Whether more of them are kept now.
+    batch_tokens: Bound of the tokens computed together; None: by memory. precision: Float type of
+    the LSTM products where no gradients are asked for. cache: Layers of sentences read in training,
+    or None. fill_cache: Whether more of them are kept now.
     """
 
     def __init__(self, source: Source, mix: FixedMix) -> None:
@@ -63,6 +65,7 @@ class BiLMShim(Shim):
         self.learn_rate_factor = 1.0
         self.type_cache_size: int | None = None
         self.batch_tokens: int | None = None
+        self.precision = torch.float32
         self.cache: LayerCache | None = None
         self.fill_cache = False
         self.device: torch.device = get_torch_default_device()
@@ -99,10 +102,19 @@ class BiLMShim(Shim):
         learn_rate_factor: float = 1.0,
         type_cache_size: int | None = None,
         batch_tokens: int | None = None,
+        precision: str = "float32",
         cache: LayerCache | None = None,
         device: str | None = None,
     ) -> None:
-        """Set the settings of the moment; see the class. device: None leaves it as it is."""
+        """Set the settings of the moment; see the class.
+
+        device: None leaves it as it is.
+
+        Raises ValueError for an unknown precision or device.
+        """
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
+        self.precision = getattr(torch, precision)
         self.frozen = frozen
         self.learn_rate_factor = learn_rate_factor
         self.type_cache_size = type_cache_size
@@ -129,6 +141,7 @@ class BiLMShim(Shim):
         lm.to(device).requires_grad_(not self.frozen)
         if self.type_cache_size is not None:
             lm.cache_size = self.type_cache_size
+        lm.compute_dtype = self.precision
         self._mix = mix.to(device)
         self._model = lm
         if self.cache is not None:

@@ -252,6 +252,17 @@ def test_impossible_settings(make_nlp: Make, bad: dict[str, Any]) -> None:
         make_nlp(**bad)
 
 
+@pytest.mark.parametrize(("precision", "off"), [("bfloat16", 0.02), ("float16", 0.002)])
+def test_less_precision(make_nlp: Make, precision: str, off: float) -> None:
+    exact = make_nlp()("The bank raised its rates")._.elmo_vectors
+    vectors = make_nlp(precision=precision)("The bank raised its rates")._.elmo_vectors
+    assert vectors.dtype == np.float32
+    difference = np.linalg.norm(vectors - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    assert 0 < difference.max() < off
+    with pytest.raises(ValueError, match="precision is 'half': expected one of float32, bfloat16"):
+        make_nlp(precision="half")
+
+
 def test_impossible_devices(make_nlp: Make) -> None:
     with pytest.raises(ValueError, match='device = "gpu" is no device of PyTorch'):
         make_nlp(device="gpu")
