@@ -37,7 +37,7 @@ def main() -> None:
     if "memory" in parts:
         memory.measure(report, arguments.text, 1_000_000)
     if "scaling" in parts:
-        scaling.measure(report, text, 100_000 if arguments.full else 50_000)
+        scaling.measure(report, text, 100_000)
     if "training" in parts:
         training.measure(report, text, 15 if arguments.full else 7)
     print()
