@@ -29,7 +29,7 @@ def init_config(
     ),
     width: int = typer.Option(128, min=0, help="Width of each pipe's own layers; 0: it has none."),
     depth: int = typer.Option(
-        2, min=0, help="Layers of an encoder of each pipe's own on top; 0: no encoder."
+        4, min=0, help="Layers of an encoder of each pipe's own on top; 0: no encoder."
     ),
     features: bool = typer.Option(
         True, help="Give each pipe features of the words themselves, too."
@@ -70,7 +70,7 @@ def elmo_config(
     *,
     weights: str = PACKAGED,
     width: int | None = 128,
-    depth: int = 2,
+    depth: int = 4,
     features: bool = True,
 ) -> Config:
     """A filled training config with `elmo` and pipes that listen to it.
