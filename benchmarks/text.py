@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_FOLDER = Path(__file__).parent.parent.parent / "shared" / "eval" / "ud-english-ewt"
+ROOT = Path(__file__).resolve().parents[1]
+# Where `spacy project assets` puts it, or else beside the checkout.
+ASSETS = ROOT / "assets" / "ud-english-ewt"
+BESIDE = ROOT.parent / "shared" / "eval" / "ud-english-ewt"
+DEFAULT_FOLDER = BESIDE if BESIDE.is_dir() and not ASSETS.is_dir() else ASSETS
 FILES = ("en_ewt-ud-dev.conllu", "en_ewt-ud-test.conllu")
 
 
@@ -25,8 +29,8 @@ def read_text(folder: Path) -> Text:
         path = folder / name
         if not path.exists():
             raise SystemExit(
-                f"{path} is missing: get UD_English-EWT (github.com/UniversalDependencies) and "
-                "name its folder with --text"
+                f"{path} is missing: `spacy project assets` gets it; or name a folder of "
+                "UD_English-EWT (github.com/UniversalDependencies) with --text"
             )
         words: list[str] = []
         for line in path.read_text(encoding="utf8").splitlines():

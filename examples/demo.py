@@ -10,14 +10,12 @@ WEIGHTS is a name or a path; left out, it is the packaged English model.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import spacy
 from spacy.tokens import Token
 from wasabi import msg
 
 from spacy_elmo import WeightsError
-from spacy_elmo.formats import PACKAGED, resolve
 
 WORD = "bank"
 SENTENCES = {
@@ -50,13 +48,10 @@ SENTENCES = {
         "Do not bank on getting the job, she said.",
     ),
 }
-# The model of the tests, beside a checkout that has no packaged one.
-FALLBACK = Path(__file__).resolve().parents[2] / "shared" / "weights" / "en-interim"
 
 
-def main(weights: str | None = None) -> None:
+def main(weights: str = "en_elmo_sm") -> None:
     """Print the nearest other occurrence of each occurrence, and how many share its sense."""
-    weights = weights or default_weights()
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={"model": {"weights": weights}})
     senses = [sense for sense, texts in SENTENCES.items() for _ in texts]
@@ -81,17 +76,6 @@ def main(weights: str | None = None) -> None:
         f"{same} of {len(tokens)} have their nearest in the same sense "
         f"({same / len(tokens):.0%}; by chance {chance:.0%})."
     )
-
-
-def default_weights() -> str:
-    """The packaged model, or else the one beside the checkout."""
-    try:
-        resolve(PACKAGED[0])
-    except WeightsError as error:
-        if not FALLBACK.is_dir():
-            raise WeightsError(f"{error} The demo also looked for {FALLBACK}.") from error
-        return str(FALLBACK)
-    return PACKAGED[0]
 
 
 def snippet(token: Token, before: int = 24, after: int = 20) -> str:

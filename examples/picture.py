@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 import spacy
-from demo import SENTENCES, WORD, default_weights, snippet
+from demo import SENTENCES, WORD, snippet
 
 CELL = 22
 LABEL = 330
@@ -18,10 +18,10 @@ SENSES = ("money", "shore", "rely")
 PER_SENSE = 4
 
 
-def main(target: str, weights: str | None = None) -> None:
+def main(target: str, weights: str = "en_elmo_sm") -> None:
     """Write the picture."""
     nlp = spacy.blank("en")
-    nlp.add_pipe("elmo", config={"model": {"weights": weights or default_weights()}})
+    nlp.add_pipe("elmo", config={"model": {"weights": weights}})
     texts = [text for sense in SENSES for text in SENTENCES[sense][:PER_SENSE]]
     tokens = [next(t for t in doc if t.lower_ == WORD) for doc in nlp.pipe(texts)]
     cosines = [[a._.elmo_similarity(b) for b in tokens] for a in tokens]

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-EVAL = Path(__file__).resolve().parents[2] / "shared" / "eval"
-"""Where the data sets are looked for by default; the variable `data` of project.yml names another
-folder."""
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "assets"
+BESIDE = ROOT.parent / "shared" / "eval"
+EVAL = BESIDE if BESIDE.is_dir() and not ASSETS.is_dir() else ASSETS
+"""Where the data sets are looked for by default: where `spacy project assets` puts them, or else
+beside the checkout."""
 
 
 class Marked(NamedTuple):

@@ -92,7 +92,7 @@ def test_spacys_other_tools_need_no_code(project: Path) -> None:
     data = project / "build" / "smoke" / "data"
     partial = load_config(config)
     del partial["components"]["elmo"]["frozen"]
-    del partial["components"]["tagger"]["model"]["tok2vec"]["embed"]["layer_norm"]
+    del partial["components"]["tagger"]["model"]["tok2vec"]["embed"]["elmo"]["layer_norm"]
     partial.to_disk(project / "partial.cfg")
     spacy_cli("init", "fill-config", "partial.cfg", "filled.cfg", cwd=project)
     assert load_config(project / "filled.cfg") == load_config(config)
@@ -102,7 +102,8 @@ def test_spacys_other_tools_need_no_code(project: Path) -> None:
     # Pipes that learn labels cannot be assembled, ours or not: `elmo` alone.
     spacy_cli("assemble", "filled.cfg", "assembled", "--nlp.pipeline", '["elmo"]', cwd=project)
     assert spacy.load(project / "assembled")("It works")._.elmo_vectors.shape == (2, 64)
-    for name, module in (("BiLM.v1", "architectures"), ("ElmoListener.v1", "listener")):
+    places = {"BiLM.v1": "architectures", "ElmoEmbed.v1": "embed", "ElmoListener.v1": "listener"}
+    for name, module in places.items():
         printed = spacy_cli(
             "find-function", f"spacy-elmo.{name}", "-r", "architectures", cwd=project
         )

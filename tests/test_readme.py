@@ -59,6 +59,7 @@ def folder(tmp_path: Path) -> Path:
             docs.add(Doc(nlp.vocab, words=words, tags=tags))
         docs.to_disk(tmp_path / f"{name}.spacy")
     (tmp_path / "text.txt").write_text("\n".join(SENTENCES * 20), encoding="utf8")
+    (tmp_path / "heldout.txt").write_text("\n".join(SENTENCES), encoding="utf8")
     (tmp_path / "configs").mkdir()
     shutil.copy(ROOT / "configs/pretrain_smoke.json", tmp_path / "configs/pretrain_en_sm.json")
     return tmp_path
