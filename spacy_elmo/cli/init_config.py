@@ -27,7 +27,11 @@ def init_config(
     weights: str = typer.Option(
         PACKAGED, "--weights", "-w", help="Name or path of the language model's weights."
     ),
-    width: int = typer.Option(128, min=0, help="Width of each pipe's own layers; 0: it has none."),
+    width: int = typer.Option(
+        128,
+        min=0,
+        help="Width of each pipe's own layers; 0, with --depth 0 --no-features: it has none.",
+    ),
     depth: int = typer.Option(
         4, min=0, help="Layers of an encoder of each pipe's own on top; 0: no encoder."
     ),
@@ -126,7 +130,10 @@ def tok2vec(
     listener = {"@architectures": LISTENER, "upstream": "elmo"}
     if width is None:
         if depth or features:
-            raise ValueError("an encoder, or features beside the vectors, need a width: give one")
+            raise ValueError(
+                "an encoder, or features beside the vectors, need a width: give one, or "
+                "--depth 0 --no-features"
+            )
         return listener
     embed = {"@architectures": EMBED, "width": width, "elmo": listener, "features": features}
     if not depth:

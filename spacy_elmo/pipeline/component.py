@@ -88,8 +88,8 @@ def make_elmo(
     precision: Float type of the LSTM layers' products: "float32", or for a GPU "bfloat16" (vectors
         are off by 0.3 % of their norm with `en_elmo_sm`) or "float16" (0.03 %). Training the
         language model itself is always done in float32.
-    cache: Keep the layers of the texts read in training, so that only the first epoch computes
-        them: "memory", "disk" (a temporary file) or None. For a frozen model only.
+    cache: Keep the layers of all texts read since training began, so that only the first epoch
+        computes them: "memory", "disk" (a temporary file) or None. For a frozen model only.
     cache_gb: Bound of that cache, in 10^9 bytes. One token takes 4 bytes times layers times width.
     cache_half: Keep it in float16: half the size, with a relative error of up to 5e-4.
     device: A PyTorch device; None: that of Thinc's current ops (`spacy.require_gpu`).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from spacy.tokens import Doc
 from spacy.util import registry
@@ -41,4 +41,7 @@ def build_elmo_embed_v1(
             raise ValueError(f"{name} is {value}: expected at least 1")
     vectors = elmo if features is None else concatenate(elmo, features)
     maxout = Maxout(nO=width, nP=maxout_pieces, normalize=True, dropout=0.0)
-    return cast(EmbedModel, chain(vectors, with_array(cast(Any, maxout))))
+    model: EmbedModel = chain(vectors, with_array(maxout))
+    # Some pipes, the entity linker for one, ask for it when they are made.
+    model.set_dim("nO", width)
+    return model

@@ -8,6 +8,7 @@ from typing import Any
 from spacy.pipeline import EntityLinker
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
+from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
 from . import attributes
@@ -28,6 +29,7 @@ class Feeding:
     """
 
     name: str
+    vocab: Vocab
     model: BiLMModel
     attribute: str
 
@@ -91,7 +93,7 @@ class Feeding:
 
     def add_listener(self, listener: ElmoListener, component_name: str) -> None:
         """Feed a listener. Raises ValueError for one made for other weights."""
-        before = listener.link.upstream
+        before = listener.link.upstream_in(self.vocab)
         if before is not None and before is not self:
             before.remove_listener(listener, component_name)
         listener.link.connect(self, component_name)
@@ -106,9 +108,12 @@ class Feeding:
         listeners = self.listener_map.get(component_name, [])
         if listener not in listeners:
             return False
-        listeners.remove(listener)
-        listener.link.disconnect()
-        if not listeners:
+        listener.link.disconnect(self)
+        # In a new list: spaCy removes listeners while it goes through the old one.
+        rest = [each for each in listeners if each is not listener]
+        if rest:
+            self.listener_map[component_name] = rest
+        else:
             del self.listener_map[component_name]
         return True
 

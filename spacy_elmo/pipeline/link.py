@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from .architectures import begin_layers, encode_layers, get_shim, load
 from .passing import DocLayers, layers_of
@@ -31,28 +32,40 @@ class Batch(NamedTuple):
 class Link:
     """The way from a listener to its component.
 
-    A weak one: a pipe must not keep alive a component that was taken out of the pipeline.
+    A weak one: a pipe must not keep alive a component that was taken out of the pipeline. There is
+    one for each pipeline, for `nlp.add_pipe(name, source=other)` makes a pipe part of two.
     """
 
     def __init__(self) -> None:
-        self._upstream: ref[Feeding] | None = None
+        self._upstreams: list[ref[Feeding]] = []
         self._batch: Batch | None = None
         # Only for messages.
         self.pipe_name = ""
 
     @property
     def upstream(self) -> Feeding | None:
-        """The component, or None."""
-        return None if self._upstream is None else self._upstream()
+        """The component linked last, or None."""
+        return next(reversed(self._alive()), None)
+
+    def upstream_in(self, vocab: Vocab) -> Feeding | None:
+        """The component in the pipeline of a vocabulary, or None."""
+        return next((each for each in self._alive() if each.vocab is vocab), None)
+
+    def _alive(self) -> list[Feeding]:
+        components = [each() for each in self._upstreams]
+        return [each for each in components if each is not None]
 
     def connect(self, upstream: Feeding, pipe_name: str) -> None:
-        """Link to a component."""
-        self._upstream = ref(upstream)
+        """Link to a component, in place of another one of its pipeline."""
+        others = [each for each in self._alive() if each.vocab is not upstream.vocab]
+        self._upstreams = [ref(each) for each in (*others, upstream)]
         self.pipe_name = pipe_name
 
-    def disconnect(self) -> None:
-        """No longer linked."""
-        self._upstream = self._batch = None
+    def disconnect(self, upstream: Feeding | None = None) -> None:
+        """No longer linked to a component; None: to none at all."""
+        others = [each for each in self._alive() if upstream not in (None, each)]
+        self._upstreams = [ref(each) for each in others]
+        self._batch = None
 
     def receive(
         self, docs: Sequence[Doc], layers: Sequence[DocLayers], answer: Answer | None
@@ -89,7 +102,9 @@ class Link:
             found = self._from_batch(self._batch, docs)
             if found is not None:
                 return found
-        upstream = self._required(listener)
+        # Docs have the vocabulary of the pipeline that works on them.
+        upstream = self.upstream_in(docs[0].vocab) if docs else None
+        upstream = upstream or self._required(listener)
         if is_train and not upstream.frozen:
             warnings.warn(
                 f"pipe {self.pipe_name!r} trains on Docs that component {upstream.name!r} has not "
@@ -128,7 +143,8 @@ class Link:
             pipe = f"pipe {self.pipe_name!r}" if self.pipe_name else "a pipe"
             raise ValueError(
                 f"{pipe} listens to {which}, but none stands before it in the pipeline: add it "
-                'there (nlp.add_pipe("elmo", first=True)), or give the pipe a language model of '
+                'there (nlp.add_pipe("elmo", first=True)), name another as the `upstream` of the '
+                "listener, or give the pipe a language model of "
                 "its own with nlp.replace_listeners before you take it elsewhere"
             )
         return upstream
@@ -136,17 +152,14 @@ class Link:
     def __deepcopy__(self, memo: dict[int, Any]) -> Link:
         copied = Link()
         copied.pipe_name = self.pipe_name
-        upstream = self.upstream
-        if upstream is not None:
-            # Where the whole pipeline is copied, its own component has just been.
-            copied._upstream = ref(memo.get(id(upstream), upstream))
+        # Where the whole pipeline is copied, its own component has just been.
+        copied._upstreams = [ref(memo.get(id(each), each)) for each in self._alive()]
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"upstream": self.upstream, "pipe_name": self.pipe_name}
+        return {"upstreams": self._alive(), "pipe_name": self.pipe_name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        upstream = state["upstream"]
-        self._upstream = None if upstream is None else ref(upstream)
+        self._upstreams = [ref(each) for each in state["upstreams"]]
         self._batch = None
         self.pipe_name = state["pipe_name"]

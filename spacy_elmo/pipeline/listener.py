@@ -170,7 +170,8 @@ def init(model: ElmoListener, X: Any = None, Y: Any = None) -> None:
 
 
 def replace_listener(bilm: Model[Any, Any], listener: ElmoListener, upstream: Any) -> ElmoListener:
-    """For `nlp.replace_listeners`: the same listener with a language model of its own.
+    """For `nlp.replace_listeners`: the same listener with a language model of its own, which
+    computes in float32 and has bounds of memory by size.
 
     bilm: The copy for it. upstream: The component it listened to.
     """
@@ -190,10 +191,10 @@ def replace_listener_cfg(
     listener: The pipe's `tok2vec`, which is the listener or holds it: spaCy hands over that one
         wherever the listener stands.
 
-    Raises ValueError when it holds several that differ.
+    Raises ValueError when it holds several that differ in more than whom they listen to.
     """
     blocks = list(_listener_blocks(listener))
-    if any(block != blocks[0] for block in blocks):
+    if any({**block, "upstream": ""} != {**blocks[0], "upstream": ""} for block in blocks):
         raise ValueError(
             "this pipe has listeners with different settings, and spaCy does not say which of "
             "them to replace: give each the same settings"
@@ -208,7 +209,8 @@ def replace_listener_cfg(
 
 def _listener_blocks(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if block.get("@architectures") == ARCHITECTURE:
-        yield block
+        if block.get("bilm") is None:  # or it has been replaced before
+            yield block
         return
     for value in block.values():
         if isinstance(value, dict):

@@ -100,3 +100,9 @@ def test_impossible_sizes_are_named(wrong: dict[str, int]) -> None:
     elmo = registry.architectures.get("spacy-elmo.ElmoListener.v1")()
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is 0: expected at least 1"):
         build(**{"width": 8, "elmo": elmo, **wrong})
+
+
+def test_its_width_is_known_before_there_are_weights() -> None:
+    build = registry.architectures.get("spacy-elmo.ElmoEmbed.v1")
+    elmo = registry.architectures.get("spacy-elmo.ElmoListener.v1")()
+    assert build(width=8, elmo=elmo).get_dim("nO") == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from thinc.api import Adam
 
 from spacy_elmo.pipeline.listener import ElmoListener, replace_listener_cfg
 from tests.pipeline.listening import listener, make, tagged, tags
+from tests.pipeline.random_bilm import random_bilm
 
 Trained = tuple[Language, list[Example]]
 LISTENER = ["model.tok2vec"]
@@ -157,3 +159,59 @@ def test_listeners_that_differ_cannot_be_told_apart() -> None:
     assert same == {**blocks["a"], "bilm": {}, **OWN}
     with pytest.raises(ValueError, match="the same settings"):
         replace_listener_cfg({}, blocks, **OWN)
+
+
+def with_two_listeners(weights: Path) -> tuple[Language, list[Example]]:
+    """A tagger that listens twice, as one might to two components."""
+    spacy.util.fix_random_seed(0)
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}})
+    embed = {"@architectures": "spacy-elmo.ElmoEmbed.v1", "width": 8}
+    block = {**embed, "elmo": listener(), "features": listener(upstream="elmo")}
+    model = {"@architectures": "spacy.Tagger.v2", "nO": None, "tok2vec": block}
+    nlp.add_pipe("tagger", name="tagger_0", config={"model": model})
+    return nlp, tagged(nlp)
+
+
+def test_two_listeners_of_one_pipe(weights: Path, tmp_path: Path) -> None:
+    nlp, examples = with_two_listeners(weights)
+    nlp.initialize(lambda: examples)
+    optimizer = Adam(0.02)
+    for _ in range(5):
+        nlp.update(examples, sgd=optimizer)
+    before = scores(nlp)
+    paths = ["model.tok2vec.elmo", "model.tok2vec.features"]
+    nlp.replace_listeners("elmo", "tagger_0", paths)
+    assert nlp.get_pipe("elmo").listening_components == []  # type: ignore[attr-defined]
+    nlp.remove_pipe("elmo")
+    nlp.to_disk(tmp_path / "alone")
+    for other in (nlp, spacy.load(tmp_path / "alone")):
+        for a, b in zip(scores(other), before, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("other_weights", [False, True])
+def test_a_pipe_sourced_into_a_second_pipeline_still_works_in_the_first(
+    weights: Path, tmp_path: Path, other_weights: bool
+) -> None:
+    """spaCy does not copy it: it is one pipe in two pipelines, each with an `elmo`."""
+    nlp, _ = trained(weights)
+    before = scores(nlp)
+    second = spacy.blank("en")
+    if other_weights:
+        random_bilm(seed=9).save(tmp_path / "other")
+        weights = tmp_path / "other"
+    second.add_pipe("elmo", config={"model": {"weights": str(weights)}})
+    second.add_pipe("tagger_0", name="renamed", source=nlp)
+    for a, b in zip(scores(nlp), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert nlp.get_pipe("elmo").listening_components == ["tagger_0", "tagger_1"]  # type: ignore[attr-defined]
+    differ = [not np.allclose(a, b) for a, b in zip(scores(second, "renamed"), before, strict=True)]
+    assert any(differ) == other_weights
+    del second
+    gc.collect()
+    for a, b in zip(scores(nlp), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    nlp.replace_listeners("elmo", "tagger_0", LISTENER)
+    for a, b in zip(scores(nlp), before, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
