@@ -140,6 +140,7 @@ def test_an_installed_wheel_provides_the_entry_points(wheel, tmp_path):
 def test_the_registered_names():
     assert {(group, name) for group, name, _ in OURS} == {
         ("spacy_architectures", "spacy-elmo.BiLM.v1"),
+        ("spacy_architectures", "spacy-elmo.ElmoEmbed.v1"),
         ("spacy_architectures", "spacy-elmo.ElmoListener.v1"),
         ("spacy_cli", "elmo"),
         ("spacy_factories", "elmo"),

@@ -334,7 +334,7 @@ def test_the_same_pipe_on_both_sides() -> None:
 
 def test_every_row_is_planned_once() -> None:
     rows = [tuple(arguments) for arguments in plan()]
-    assert len(rows) == len(set(rows)) == 2 * 4 * (3 + 1 + 1 + 1) + 2 * 4
+    assert len(rows) == len(set(rows)) == (2 * 4 + 2) * (3 + 1 + 1 + 1)
     assert {arguments[0] for arguments in rows} == set(TASKS)
 
 
