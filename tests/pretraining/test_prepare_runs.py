@@ -76,10 +76,12 @@ def test_number_of_processes(tmp_path: Path, n_process: int) -> None:
 
 
 SCRIPT = """
-import sys
+import signal, sys
 from spacy_elmo.pretraining import reading
 from spacy_elmo.pretraining.prepare import prepare
 if __name__ == "__main__":
+    # What a shell starts in the background ignores it, and so does all that is started from there.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     reading.BLOCK_BYTES = 1000
     prepare(["-"], sys.argv[1], tokenized=True, min_count=1, n_process=2)
 """
