@@ -189,8 +189,10 @@ def test_reshaped(weights: Path, data: st.DataObject) -> None:
     copy.write_bytes(weights.read_bytes())
     replace(copy, key, np.zeros(shape, np.float32))
     message = error(copy)
-    if key == "char_embed" and axis == 0:
-        assert "n_characters is" in message or "not two axes" in message
+    if key == "char_embed" and len(shape) != 2:
+        assert f"{copy}: tensor {key!r}: has shape {tuple(shape)}, not two axes" in message
+    elif key == "char_embed" and axis == 0:
+        assert "n_characters is" in message
     else:
         assert f"{copy}: tensor {key!r}: has shape {tuple(shape)}, expected" in message
         assert str(found[key].shape) in message
