@@ -1,7 +1,7 @@
 """All rows of the comparison, one process each; rows that are there already are left out.
 
-Three seeds for tagging, one for the rest; then the mixes with a tenth of the training data, where
-they differ most. It can be stopped at any time and goes on with the next row.
+Three seeds for tagging, one for the rest; then the mixes, with a tenth of the training data
+alone to keep them cheap. It can be stopped at any time and goes on with the next row.
 
     python scripts/rows.py --weights en_elmo_sm
 """

@@ -16,24 +16,17 @@ from report import markdown
 from tasks import MIXES, SIDES, TASKS
 
 Row = dict[str, Any]
+LEARNED = (None, "learned")  # a row of tok2vec has no mix
 
 
 def comparison(rows: Sequence[Row]) -> str:
     """tok2vec against elmo, for every task and share of the data that has both."""
     table = []
     for name, task in TASKS.items():
-        of_task = [row for row in rows if row["task"] == name]
-        fractions = sorted({row["fraction"] for row in of_task}, reverse=True)
-        sides = [
-            [
-                row
-                for row in of_task
-                if row["side"] == side and row.get("mix", "learned") == "learned"
-            ]
-            for side in SIDES
-        ]
-        for fraction in fractions:
-            default, elmo = ([r for r in side if r["fraction"] == fraction] for side in sides)
+        of_task = [row for row in rows if row["task"] == name and row.get("mix") in LEARNED]
+        sides = [[row for row in of_task if row["side"] == side] for side in SIDES]
+        for fraction in sorted({row["fraction"] for row in of_task}, reverse=True):
+            default, elmo = (of_fraction(side, fraction) for side in sides)
             if default and elmo:
                 table.append(
                     (
@@ -64,7 +57,7 @@ def mixes(rows: Sequence[Row]) -> str:
     for name, task in TASKS.items():
         elmo = [row for row in rows if row["task"] == name and row["side"] == "elmo"]
         for fraction in sorted({row["fraction"] for row in elmo}, reverse=True):
-            chosen = [row for row in elmo if row["fraction"] == fraction]
+            chosen = of_fraction(elmo, fraction)
             by_mix = {mix: [row for row in chosen if row["mix"] == mix] for mix in MIXES}
             if all(by_mix.values()):
                 learned = by_mix["learned"][0]["mixes"][task.pipe]
@@ -74,6 +67,11 @@ def mixes(rows: Sequence[Row]) -> str:
                 table.append((task.title, f"{fraction:.0%}", *cells, learned_cell))
     header = ("task", "data", "last layer", "plain average", "learned", "learned shares")
     return markdown(header, table)
+
+
+def of_fraction(rows: Sequence[Row], fraction: float) -> list[Row]:
+    """Rows with a share of the training data."""
+    return [row for row in rows if row["fraction"] == fraction]
 
 
 def mean(rows: Sequence[Row]) -> float:

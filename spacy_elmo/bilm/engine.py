@@ -30,7 +30,7 @@ from .threads import run_side_by_side
 from .token_cache import TokenCache
 
 # Rows (sentences) that run side by side: 2 % faster at 1024/128 than 256 of them, 7 % than 128. 512
-# gain one more per cent, and cost 80 MB in a long stream.
+# gain one more per cent, and cost 60 MB in a long stream.
 MAX_ROWS = 384
 
 

@@ -97,10 +97,13 @@ def elmo_config(
     except ImportError as error:  # no such language, or a package it needs is missing
         raise ValueError(f"language {lang!r}: {error}") from error
     components = config["components"]
-    # Which features of a word are worth having depends on the language's alphabet.
-    embed = components.pop("tok2vec", {"model": {"embed": None}})["model"]["embed"]
-    own = {**embed, "width": FEATURES_WIDTH, "include_static_vectors": False} if embed else None
-    layers = tok2vec(width, depth, own if features else None)
+    default = components.pop("tok2vec", None)  # None: no pipe takes vectors
+    own = None
+    if features and default:
+        # Which features of a word are worth having depends on the language's alphabet.
+        embed = default["model"]["embed"]
+        own = {**embed, "width": FEATURES_WIDTH, "include_static_vectors": False}
+    layers = tok2vec(width, depth, own)
     if not replace_architecture(components, STATIC, layers):
         raise ValueError(
             f"none of the pipes {', '.join(names) or '(none)'} can listen to vectors: give some "

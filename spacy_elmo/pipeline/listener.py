@@ -191,16 +191,21 @@ def replace_listener_cfg(
     listener: The pipe's `tok2vec`, which is the listener or holds it: spaCy hands over that one
         wherever the listener stands.
 
-    Raises ValueError when it holds several that differ in more than whom they listen to.
+    Raises ValueError when it holds none, or several that differ in more than whom they listen to.
     """
     blocks = list(_listener_blocks(listener))
+    if not blocks:
+        raise ValueError(
+            f"the tok2vec of this pipe, {listener.get('@architectures')}, has no block of "
+            f"{ARCHITECTURE} in its config: only one that stands there can be replaced"
+        )
     if any({**block, "upstream": ""} != {**blocks[0], "upstream": ""} for block in blocks):
         raise ValueError(
             "this pipe has listeners with different settings, and spaCy does not say which of "
             "them to replace: give each the same settings"
         )
     return {
-        **(blocks[0] if blocks else listener),
+        **blocks[0],
         "bilm": copy.deepcopy(bilm),
         "frozen": frozen,
         "learn_rate_factor": learn_rate_factor,

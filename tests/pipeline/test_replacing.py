@@ -161,6 +161,11 @@ def test_listeners_that_differ_cannot_be_told_apart() -> None:
         replace_listener_cfg({}, blocks, **OWN)
 
 
+def test_a_listener_that_the_config_does_not_show_cannot_be_replaced() -> None:
+    with pytest.raises(ValueError, match=r"my\.Embed\.v1, has no block"):
+        replace_listener_cfg({}, {"@architectures": "my.Embed.v1"}, **OWN)
+
+
 def with_two_listeners(weights: Path) -> tuple[Language, list[Example]]:
     """A tagger that listens twice, as one might to two components."""
     spacy.util.fix_random_seed(0)
