@@ -17,7 +17,6 @@ import numpy as np
 import typer
 from encoders import (
     HEADER,
-    STATES,
     Encoder,
     Floats,
     Variant,
@@ -98,7 +97,9 @@ def macro(accuracies: Accuracies) -> float:
 def main(
     weights: str = typer.Argument("en_elmo_sm", help="Name or path of weights."),
     data: Path = typer.Option(EVAL / "coarsewsd20", help="Folder of the data set."),
-    initial_state: list[str] = typer.Option(STATES, help="zero or warm; may be repeated."),
+    initial_state: list[str] | None = typer.Option(
+        None, help="zero or warm; may be repeated. Left out: what the weights say."
+    ),
     text: list[Path] | None = typer.Option(None, help="Text for the mean; may be repeated."),
     words: int = typer.Option(50_000, help="Words of it to read."),
     json: Path | None = typer.Option(None, help="Write the figures here, too."),

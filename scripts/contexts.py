@@ -116,7 +116,7 @@ def main(
     sample = [item.word for word in items for item in items[word][1]][:2000]
     encoders: list[Encoder] = [
         StaticVectors(text, words, epochs),
-        *elmo_encoders(weights, ["zero"], list(_first(text, 50_000))),
+        *elmo_encoders(weights, None, list(_first(text, 50_000))),
         MiniLM(),
     ]
     baseline = macro(most_frequent_sense(items))

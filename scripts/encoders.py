@@ -17,7 +17,6 @@ from spacy_elmo.bilm.mean import mean_layers
 Floats = NDArray[np.float32]
 TEXT = sorted((EVAL / "lm" / "mix-valid").glob("*.txt"))
 """Text to measure means on: the validation text of the pretraining mix."""
-STATES = ["zero"]
 
 
 class Variant(NamedTuple):
@@ -68,19 +67,22 @@ class ElmoEncoder:
 
 
 def elmo_encoders(
-    weights: str, states: Sequence[str], text: Sequence[list[str]]
+    weights: str, states: Sequence[str] | None, text: Sequence[list[str]]
 ) -> list[ElmoEncoder]:
-    """The same weights starting from each of the initial states.
+    """The same weights starting from each of the initial states; None: from their own.
 
     text: Running text for the mean vector, and for a warm state where the weights have none.
     """
     encoders = []
-    for state in states:
+    chosen: Sequence[str | None] = states or [None]
+    for state in chosen:
         lm = BiLM.from_pretrained(weights)
-        if state == "warm" and lm.initial_h is None:
-            lm.warm_up(text[:500])
-        lm.initial_state = state
-        name = Path(weights).name + (", warm" if state == "warm" else "")
+        name = Path(weights).name
+        if state is not None:
+            if state == "warm" and lm.initial_h is None:
+                lm.warm_up(text[:500])
+            lm.initial_state = state
+            name += f", {state}"
         encoders.append(ElmoEncoder(name, lm, mean_layers(lm, text).cpu().numpy()))
     return encoders
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from encoders import HEADER, STATES, Encoder, Variant, elmo_encoders, read_sample, unit
+from encoders import HEADER, Encoder, Variant, elmo_encoders, read_sample, unit
 from readers import Marked
 from report import finish
 
@@ -48,7 +48,9 @@ def mean_cosine(encode: Encoder, words: Sequence[Marked]) -> dict[Variant, tuple
 
 def main(
     weights: str = typer.Argument("en_elmo_sm", help="Name or path of weights."),
-    initial_state: list[str] = typer.Option(STATES, help="zero or warm; may be repeated."),
+    initial_state: list[str] | None = typer.Option(
+        None, help="zero or warm; may be repeated. Left out: what the weights say."
+    ),
     pairs: int = typer.Option(2000, help="Pairs of words."),
     seed: int = typer.Option(0, help="Of the choice of words."),
     text: list[Path] | None = typer.Option(None, help="Running text; may be repeated."),

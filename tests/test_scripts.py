@@ -214,7 +214,7 @@ def test_commands_report(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text, out = [SMOKE / "text.txt"], tmp_path / "new" / "figures.json"
-    common: dict[str, Any] = {"initial_state": ["zero"], "text": text, "json": out}
+    common: dict[str, Any] = {"initial_state": None, "text": text, "json": out}
     wic_main(weights, wic_folder, words=200, **common)
     figures = json.loads(out.read_text())
     assert len(figures["values"]) == 8
@@ -232,6 +232,14 @@ def test_commands_report(
     assert abs(centred) < abs(raw)
     printed = capsys.readouterr().out
     assert printed.count("| token layer |") == 6
+
+
+def test_encoders_start_from_the_states_asked_for(weights: str) -> None:
+    text = [["The", "bank", "lends", "."], ["We", "sat", "there", "."]]
+    own = encoders.elmo_encoders(weights, None, text)
+    asked = encoders.elmo_encoders(weights, ["zero", "warm"], text)
+    found = [(each.name, each.lm.initial_state) for each in (*own, *asked)]
+    assert found == [("random", "zero"), ("random, zero", "zero"), ("random, warm", "warm")]
 
 
 def test_mean_vector_is_stored(weights: str, tmp_path: Path) -> None:
