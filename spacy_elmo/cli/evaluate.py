@@ -39,9 +39,10 @@ def evaluate(
     from wasabi import msg
 
     from spacy_elmo.formats import load
+    from spacy_elmo.pretraining.distributed import usable_device
     from spacy_elmo.pretraining.measure import measure
 
-    lm = load(model, device=device)
+    lm = load(model, device=usable_device(device))
     rows, figures = [], {}
     for text in texts:
         found = measure(
@@ -52,6 +53,7 @@ def evaluate(
             pipeline=pipeline,
             tokenized=tokenized,
             wikitext=wikitext,
+            tell=lambda line: typer.echo(line, err=True),
         )
         each = [f"{value:.2f}" for value in found.directions]
         rows.append(

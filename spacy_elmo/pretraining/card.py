@@ -16,11 +16,13 @@ from spacy_elmo.pretraining.evaluate import Perplexity
 class Facts:
     """What a card tells of a training.
 
-    tokens: Tokens seen. seconds: Time spent on steps. corpus: What `corpus.json` holds.
+    init: The weights it started from; None: random ones. tokens: Tokens seen.
+    seconds: Time spent. corpus: What `corpus.json` holds.
     running: Held-out perplexity on running text; sentences: with each sentence from an initial
     state, by that state's name.
     """
 
+    init: str | None
     tokens: int
     seconds: float
     corpus: Mapping[str, Any]
@@ -50,6 +52,7 @@ def write_card(lm: BiLM, config: PretrainConfig, facts: Facts, name: str) -> str
         "",
         "## Training",
         "",
+        *_start(facts),
         f"- text: {corpus['n_tokens']:,} tokens in {corpus['n_sentences']:,} sentences, "
         f"{corpus['n_types']:,} types",
         f"- seen: {facts.tokens:,} predicted tokens per direction, {epochs:.2f} epochs, in "
@@ -67,6 +70,15 @@ def write_card(lm: BiLM, config: PretrainConfig, facts: Facts, name: str) -> str
         *_perplexities(facts),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _start(facts: Facts) -> list[str]:
+    if facts.init is None:
+        return []
+    return [
+        f"- started from the weights `{facts.init}`, whose own training, text and licences are not "
+        "counted below: their card tells of them"
+    ]
 
 
 def _projection(lm: BiLM) -> str:

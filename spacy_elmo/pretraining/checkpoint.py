@@ -46,6 +46,8 @@ def write(folder: Path, step: int, checkpoint: Checkpoint, keep: int = 2) -> Pat
     Raises OSError, for instance when the disk is full; earlier checkpoints stay as they were.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("step-*.tmp"):  # by a process that was killed while it wrote
+        left.unlink()
     path = folder / f"step-{step:09d}.safetensors"
     aside = path.with_suffix(".tmp")
     metadata = {
@@ -59,9 +61,10 @@ def write(folder: Path, step: int, checkpoint: Checkpoint, keep: int = 2) -> Pat
             save_file(checkpoint.tensors, aside, metadata)
         except SafetensorError as error:  # how safetensors reports a failed write
             raise OSError(f"cannot write {aside}: {error}") from error
-        _sync(aside)
+        with aside.open("rb+") as file:
+            os.fsync(file.fileno())
         aside.replace(path)
-        _sync(folder)
+        _sync_names(folder)
     finally:
         aside.unlink(missing_ok=True)
     for old in found(folder)[:-keep]:
@@ -100,8 +103,11 @@ def _checksum(tensors: Mapping[str, Tensor], text: str) -> int:
     return value
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def _sync_names(folder: Path) -> None:
+    """See to it that a new name is on disk, where a folder can be opened (not on Windows)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

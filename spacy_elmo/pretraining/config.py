@@ -47,7 +47,8 @@ class PretrainConfig:
     max_sentence_length: See above.
     carry_state: Rows go on from their state; if not, every window starts from zero.
     reset_probability: With carry_state, the share of rows that start a window from zero all the
-        same, so that the zero state is trained too.
+        same, so that the zero state is trained too. Without, single sentences are read better from
+        the "warm" state, which the trained model then says of itself.
     n_negative_samples: Words sampled for the softmax; 0: the full softmax.
     dropout: Share dropped from the input of each LSTM layer and from the last output.
     optimizer: "adamw" or "adagrad".
@@ -74,13 +75,13 @@ class PretrainConfig:
 
     model: BiLMConfig = SMALL
     share_embedding_softmax: bool = False
-    order: str = "text"
+    order: str = "shuffled"
     same_text: bool = True
     batch_size: int = 128
     unroll_steps: int = 20
     max_sentence_length: int = 100
     carry_state: bool = True
-    reset_probability: float = 0.1
+    reset_probability: float = 0.0
     n_negative_samples: int = 2048
     dropout: float = 0.0
     optimizer: str = "adamw"
@@ -146,7 +147,7 @@ class PretrainConfig:
                 "share_embedding_softmax needs word input (model.char_cnn: null): characters have "
                 "no embedding per word that the softmax could share"
             )
-        if self.order == "sentences" and self.carry_state and self.reset_probability < 1.0:
+        if self.order == "sentences":
             object.__setattr__(self, "carry_state", False)
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,6 +13,19 @@ import torch
 from torch import Tensor, distributed
 
 
+def usable_device(name: str | None) -> str:
+    """A device to compute on; None: a GPU if there is one.
+
+    Raises ValueError for anything but "cpu" and "cuda", and for "cuda" where there is none.
+    """
+    available = torch.cuda.is_available()
+    if name not in (None, "cpu", "cuda"):
+        raise ValueError(f"device is {name!r}: expected cpu or cuda")
+    if name == "cuda" and not available:
+        raise ValueError("device is 'cuda', but PyTorch finds no GPU here: use cpu")
+    return name or ("cuda" if available else "cpu")
+
+
 class Group:
     """The processes of a run; by itself it stands for one process alone.
 
@@ -29,9 +42,11 @@ class Group:
         """Join the group that torchrun's environment describes, or stand alone without one.
 
         device: "cpu", "cuda", or None: a GPU if there is one.
+
+        Raises ValueError for another device, and for "cuda" where there is none.
         """
         world = int(os.environ.get("WORLD_SIZE", "1"))
-        kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        kind = usable_device(device)
         if kind == "cuda":
             kind = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
             torch.cuda.set_device(kind)

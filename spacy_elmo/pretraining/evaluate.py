@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -105,14 +105,8 @@ def sentence_perplexity(lm: BiLM, sentences: Iterable[Sequence[str]]) -> Perplex
     for batch in _batches(sentences):
         top = lm(batch, boundaries=True)[-1]
         lengths = torch.tensor([len(words) + 2 for words in batch], device=lm.device)
-        targets = torch.tensor(
-            [
-                [BOS, *(ids.get(word, UNK) for word in words), EOS][k]
-                for words in batch
-                for k in range(len(words) + 2)
-            ],
-            device=lm.device,
-        )
+        numbered = ((BOS, *(ids.get(word, UNK) for word in words), EOS) for words in batch)
+        targets = torch.tensor(list(chain.from_iterable(numbered)), device=lm.device)
         ends = lengths.cumsum(0) - 1
         inside = torch.ones(len(targets), dtype=torch.bool, device=lm.device)
         inside[ends] = False

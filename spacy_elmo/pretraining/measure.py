@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
@@ -13,7 +14,8 @@ from spacy_elmo.pretraining.evaluate import (
     running_perplexity,
     sentence_perplexity,
 )
-from spacy_elmo.pretraining.prepare import prepare
+from spacy_elmo.pretraining.prepare import COUNTS, prepare
+from spacy_elmo.pretraining.reading import OTHER_THAN_PLAIN
 from spacy_elmo.pretraining.vocabulary import write_words
 
 # How WikiText writes a mark inside a word: ` @-@ ` for `-`, and so on.
@@ -29,6 +31,7 @@ def measure(
     pipeline: str | None = None,
     tokenized: bool = False,
     wikitext: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> Perplexity:
     """Perplexity with the full softmax.
 
@@ -37,9 +40,11 @@ def measure(
     state: What sentences start from: "zero", "warm", or "carry", the state after the sentence
         before (running text); None: what the weights say.
     language, pipeline, tokenized: How to find sentences and words, as for `prepare`.
-    wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like.
+    wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like, in plain text.
+    tell: Is given a line for everything that was dropped or repaired in the text.
 
-    Raises ValueError for a model without a softmax, a state it does not have, and unusable text.
+    Raises ValueError for a model without a softmax, a state it does not have, unusable text, and
+    `wikitext` for anything but an uncompressed file of plain text.
     """
     check_can_score(lm)
     assert lm.vocabulary is not None
@@ -47,11 +52,17 @@ def measure(
         lm.initial_state = state
     with tempfile.TemporaryDirectory() as folder:
         path = Path(source)
-        if not (path / "corpus.json").is_file():
+        prepared = (path / "corpus.json").is_file()
+        if wikitext and (prepared or path.suffix.lower() in OTHER_THAN_PLAIN or str(path) == "-"):
+            raise ValueError(
+                f"{source}: the spacing of WikiText can be undone in an uncompressed file of plain "
+                "text only"
+            )
+        if not prepared:
             path = Path(folder) / "corpus"
             write_words(Path(folder) / "vocab.txt", lm.vocabulary)
             cnn = lm.config.char_cnn
-            prepare(
+            meta = prepare(
                 [_undone(source, Path(folder)) if wikitext else source],
                 path,
                 language=language,
@@ -60,6 +71,9 @@ def measure(
                 vocabulary=Path(folder) / "vocab.txt",
                 max_characters=50 if cnn is None else cnn.max_characters_per_token,
             )
+            for name, meaning in COUNTS.items():
+                if meta[name]:
+                    tell(f"{source}: {meta[name]:,} {meaning}")
         corpus = Corpus(path, lm.vocabulary)
         if lm.initial_state == "carry":
             return running_perplexity(lm, corpus)

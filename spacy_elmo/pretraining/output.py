@@ -58,7 +58,9 @@ def write_output(trainer: Trainer, out: Path, heldout: Perplexity | None) -> Non
     lm = training.lm
     sentences = choose_initial_state(trainer)
     running = heldout if trainer.config.carry_state else None
-    facts = Facts(training.tokens, training.seconds, training.corpus.meta, running, sentences)
+    facts = Facts(
+        training.init, training.tokens, training.seconds, training.corpus.meta, running, sentences
+    )
     aside = out / ".model.tmp"
     shutil.rmtree(aside, ignore_errors=True)
     try:

@@ -40,13 +40,13 @@ def pretrain(
 
     Returns False if a signal stopped it; there is a checkpoint then, and the same call goes on.
 
-    Raises ValueError for input that does not fit together, CheckpointError (a ValueError) for
-    checkpoints of another run, TrainingError if the loss diverges, OSError if the disk is full.
+    Raises ValueError for input that does not fit together and a config without a budget,
+    CheckpointError (a ValueError) for checkpoints of another run, TrainingError if the loss
+    diverges, OSError if the disk is full.
     """
+    config = config.with_budget(None, None, None)
     text = Corpus(corpus)
     held = None if heldout is None else Corpus(heldout, text.vocabulary)
-    for one in filter(None, (text, held)):
-        _check_characters(one, config, init is not None)
     if config.n_negative_samples > text.n_vocabulary:
         raise ValueError(
             f"n_negative_samples is {config.n_negative_samples}, but the corpus's vocabulary has "
@@ -60,7 +60,10 @@ def pretrain(
     if init is not None:
         lm, config, told = adapt(load(init), text, config)
         progress.say(f"Starting from {init}: {told}")
-    training = Training(text, config, group, lm)
+    for one in filter(None, (text, held)):
+        _check_characters(one, config)
+    name = None if init is None else Path(init).name
+    training = Training(text, config, group, lm, init=name)
     trainer = Trainer(training, out / TRAINING, held, progress)
     if trainer.resume():
         progress.say(f"Going on from step {training.step}, {training.tokens:,} tokens")
@@ -71,7 +74,8 @@ def pretrain(
         if finished:
             found = trainer.evaluate()
             _tell_gain(progress, out)
-            write_output(trainer, out, found)
+            with trainer.writing(f"the model into {out}"):
+                write_output(trainer, out, found)
         else:
             progress.say(f"Stopped at step {training.step}: run the same command to go on")
     group.leave()
@@ -83,13 +87,13 @@ def _check_out(out: Path) -> None:
         raise ValueError(f"{out} exists and is no folder of a training: choose another name")
 
 
-def _check_characters(corpus: Corpus, config: PretrainConfig, other_sizes: bool) -> None:
+def _check_characters(corpus: Corpus, config: PretrainConfig) -> None:
     cnn = config.model.char_cnn
-    if cnn is None or other_sizes or corpus.max_characters == cnn.max_characters_per_token:
+    if cnn is None or corpus.max_characters == cnn.max_characters_per_token:
         return
     raise ValueError(
         f"{corpus.path} was prepared with {corpus.max_characters} characters per word, "
-        f"the config says {cnn.max_characters_per_token}: make them agree"
+        f"the model reads {cnn.max_characters_per_token}: make them agree"
     )
 
 

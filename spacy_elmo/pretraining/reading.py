@@ -23,6 +23,9 @@ BLOCK_BYTES = 1 << 20
 
 _COMPRESSIONS = (".gz", ".bz2", ".xz")
 _JSONL_SUFFIXES = (".jsonl", ".ndjson")
+OTHER_THAN_PLAIN = (*_COMPRESSIONS, *_JSONL_SUFFIXES, ".spacy")
+"""Suffixes of files that are not plain text as they stand."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

@@ -49,14 +49,16 @@ class Gradients:
 class Stepper:
     """Computes the gradients of batches.
 
-    lm: The model. config: The training config.
+    lm: The model. config: The training config. rank: Number of the process, which draws its own
+    dropout.
     """
 
-    def __init__(self, lm: BiLM, config: PretrainConfig) -> None:
+    def __init__(self, lm: BiLM, config: PretrainConfig, rank: int = 0) -> None:
         assert lm.softmax is not None
         self.lm = lm
         self.softmax = lm.softmax
         self.config = config
+        self.rank = rank
         self.n_directions = lm.config.n_directions
         self.pool = None
         if lm.device.type == "cpu" and self.n_directions > 1:
@@ -72,6 +74,8 @@ class Stepper:
             [name for name in self.dense if name.startswith(f"{direction}_layers.")]
             for direction in lm.config.directions
         ]
+        # Gradients are added up as one long vector: in all processes they have this order.
+        self.dense_order = [*chain.from_iterable(self.layer_names), *self.token_names]
 
     def __call__(
         self, batch: Batch, states: list[LayerStates], step: int, scale: LossScale | None = None
@@ -83,6 +87,8 @@ class Stepper:
         scale: Scales the loss, for float16.
         """
         config = self.config
+        if not batch.inputs.shape[2]:
+            return self._nothing(batch, states)
         embedded = self._embed(batch.types)
         vectors = _joined(embedded, len(batch.types)).requires_grad_()
         weight = self.softmax.weight.detach()[batch.words].requires_grad_()
@@ -134,6 +140,18 @@ class Stepper:
             self._rows(batch, *shared),
         )
 
+    def _nothing(self, batch: Batch, states: list[LayerStates]) -> Gradients:
+        """What a process gives that has no row of a batch: zeros, to be added to the others'."""
+        vectors = self.softmax.weight.new_zeros(len(batch.types), self.lm.config.projection_dim)
+        weight = torch.zeros_like(self.softmax.weight[batch.words])
+        bias = torch.zeros_like(self.softmax.bias[batch.words])
+        return Gradients(
+            bias.new_zeros(self.n_directions),
+            states,
+            {name: torch.zeros_like(self.dense[name]) for name in self.dense_order},
+            self._rows(batch, vectors, weight, bias),
+        )
+
     def _rows(
         self, batch: Batch, vectors: Tensor, weight: Tensor, bias: Tensor
     ) -> dict[str, tuple[Tensor, Tensor]]:
@@ -151,7 +169,8 @@ class Stepper:
         if not self.config.dropout:
             return None
         generator = torch.Generator(self.lm.device)
-        return generator.manual_seed((self.config.seed * 1_000_003 + step) * 2 + direction)
+        seed = (self.config.seed * 1_000_003 + step) * 2 + direction
+        return generator.manual_seed(seed + self.rank * 1_000_000_007)
 
     def _embed(self, types: Tensor) -> list[list[Embedded]]:
         """The token layer, its share of the types in each thread."""

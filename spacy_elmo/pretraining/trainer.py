@@ -65,12 +65,12 @@ class Trainer:
         if not self.group.leads:
             return
         training = self.training
-        if self._log is None:
-            self._log = Log(self.folder / "log.jsonl", self._log_from)
         seconds = round(training.seconds, 1)
-        self._log.write(
-            {"step": training.step, "tokens": training.tokens, "seconds": seconds, **entry}
-        )
+        whole = {"step": training.step, "tokens": training.tokens, "seconds": seconds, **entry}
+        with self.writing("the log"):
+            if self._log is None:
+                self._log = Log(self.folder / "log.jsonl", self._log_from)
+            self._log.write(whole)
 
     def save(self) -> None:
         """Write a checkpoint. Raises OSError, saying what is safe, if that fails."""
@@ -78,30 +78,38 @@ class Trainer:
         if not self.group.leads:
             return
         step = self.training.step
-        try:
+        with self.writing(f"the checkpoint of step {step}"):
             checkpoints.write(self.checkpoint_folder, step, captured)
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Within this context an OSError says what could not be written, and what is safe."""
+        try:
+            yield
         except OSError as error:
             good = checkpoints.found(self.checkpoint_folder)
-            kept = f"the last good one is {good[-1]}" if good else "there is none before it"
+            kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint"
             raise OSError(
-                f"cannot write the checkpoint of step {step} ({error}); {kept}. Make room and run "
-                "the same command again to go on from there"
+                f"cannot write {what} ({error}); {kept}. Make room and run the same command again "
+                "to go on from there"
             ) from error
 
     def resume(self) -> bool:
         """Go on from the newest good checkpoint; False if there is none.
 
-        Raises CheckpointError if the checkpoint is of another config or corpus, if there are
+        Raises CheckpointError if the checkpoint is of another config, corpus or start, if there are
         checkpoints and none of them can be read, and if the processes do not find the same one.
         """
         paths = checkpoints.found(self.checkpoint_folder)
+        damaged = []
         for path in reversed(paths):
             try:
                 saved = checkpoints.read(path)
             except CheckpointError as error:
                 self.progress.say(f"{error}. Going back to the one before it.")
+                damaged.append(path)
                 continue
-            check_same_run(path, saved.state, self.config, self.training.corpus.meta)
+            check_same_run(path, saved.state, self.training)
             self.training.restore(saved)
             self._log, self._log_from = None, self.training.step
             break
@@ -117,6 +125,9 @@ class Trainer:
                 f"{self.checkpoint_folder} of process {self.group.rank} is not that of the first "
                 "process: all machines must see the same folder"
             )
+        if self.group.leads:
+            for path in damaged:  # or it would count as one of those that are kept
+                path.replace(path.with_suffix(".damaged"))
         return bool(paths)
 
     # --- the run
@@ -143,15 +154,18 @@ class Trainer:
         number ("diverged")."""
         training, config = self.training, self.config
         meter = Meter(overflows=training.scale is not None)
-        saved = evaluated = time.monotonic()
+        counted = saved = evaluated = time.monotonic()
         for batch, windows in training.batches.ahead(training.step):
-            started = time.monotonic()
+            # All time counts: also that of waiting for a batch, a device, or the held-out text.
+            now = time.monotonic()
+            training.seconds += now - counted
+            counted = now
             share, stop, save, evaluate = self.group.agree(
                 [
                     training.share,
                     interrupt.received,
-                    started - saved >= config.checkpoint_seconds,
-                    started - evaluated >= config.evaluate_seconds,
+                    now - saved >= config.checkpoint_seconds,
+                    now - evaluated >= config.evaluate_seconds,
                 ]
             )
             if share >= 1.0 or stop or save or evaluate:
@@ -168,7 +182,6 @@ class Trainer:
                     saved = time.monotonic()
             rate = training.rate(share)
             meter.add(*training.advance(batch, windows, rate), batch.n_positions)
-            training.seconds += time.monotonic() - started
             if training.step % config.log_every == 0:
                 if not meter.finite():
                     return "diverged"

@@ -37,19 +37,27 @@ class Training:
     config: The training config; with word input, `n_words` becomes the corpus's.
     group: The processes that train together.
     lm: Weights to start from, with a softmax over the corpus's vocabulary; None: random ones.
+    init: What these weights are called.
 
     Attributes that count: `step` and `tokens` done, `seconds` spent, `rate_factor` (a factor of the
     learning rate, halved at every roll-back).
     """
 
     def __init__(
-        self, corpus: Corpus, config: PretrainConfig, group: Group, lm: BiLM | None = None
+        self,
+        corpus: Corpus,
+        config: PretrainConfig,
+        group: Group,
+        lm: BiLM | None = None,
+        *,
+        init: str | None = None,
     ) -> None:
         if config.model.char_cnn is None:
             config = replace(config, model=replace(config.model, n_words=corpus.n_vocabulary))
         self.corpus = corpus
         self.config = config
         self.group = group
+        self.init = init
         self.tokens_per_epoch = RunningText(corpus).n_positions
         tied = config.share_embedding_softmax
         if lm is None:
@@ -59,7 +67,7 @@ class Training:
             tie(self.lm)
         self.optimizer = Optimizer(config, dense_parameters(self.lm), tables(self.lm))
         self.scale = LossScale(group.device) if config.precision == "float16" else None
-        self.stepper = Stepper(self.lm, config)
+        self.stepper = Stepper(self.lm, config, group.rank)
         self.batches = Batches(corpus, config, group)
         self.windows = self.batches.windows.state()
         n_rows = len(range(config.batch_size)[group.rows(config.batch_size)])
@@ -122,6 +130,7 @@ class Training:
             "windows": self.windows,
             "config": self.config.to_dict(),
             "corpus": self.corpus.meta,
+            "init": self.init,
         }
         saved = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         return Checkpoint(saved, values)

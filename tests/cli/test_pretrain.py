@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = make_corpus(folder / "text").path
     heldout = make_corpus(folder / "heldout", number=50, seed=1).path
     file = folder / "config.json"
-    file.write_text(json.dumps(config(tokens=None, data="Made up; public domain.").to_dict()))
+    # With resets, so that it reads about as well from every state.
+    made = config(tokens=None, order="text", reset_probability=0.1, data="Made up; public domain.")
+    file.write_text(json.dumps(made.to_dict()))
     arguments = ("pretrain", corpus, folder / "out", "--config", file, "--heldout", heldout)
     without = _run(*arguments)
     assert without.exit_code == 1
@@ -89,6 +92,7 @@ def test_evaluate_tokenises_raw_text(model: Path, tmp_path: Path) -> None:
     [
         (("pretrain", "nowhere", "out", "--tokens", "9"), "no such folder: nowhere"),
         (("evaluate", "nowhere", "text.txt"), "no weights at 'nowhere'"),
+        (("evaluate", "en_elmo_sm", "text.txt", "--device", "gpu"), "device is 'gpu'"),
     ],
 )
 def test_mistakes_take_one_line(arguments: tuple[str, ...], message: str) -> None:
@@ -96,6 +100,29 @@ def test_mistakes_take_one_line(arguments: tuple[str, ...], message: str) -> Non
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["text.txt.gz", "text.jsonl", "-", "corpus"])
+def test_the_spacing_of_wikitext_is_that_of_plain_text(
+    name: str, model: Path, tmp_path: Path
+) -> None:
+    """Replacing bytes of anything else would give a wrong figure, or none."""
+    source = "-" if name == "-" else tmp_path / name
+    if name == "corpus":
+        source = make_corpus(tmp_path, number=5).path
+    elif name != "-":
+        (tmp_path / name).write_bytes(gzip.compress(b"the cat sees 3 @.@ 5 dogs\n"))
+    result = _run("evaluate", model, source, "--wikitext")
+    assert result.exit_code == 1
+    assert "uncompressed file of plain text only" in result.stderr
+
+
+def test_evaluate_tells_what_was_repaired(model: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"the c\xffat .\n\n")
+    result = _run("evaluate", model, text)
+    assert result.exit_code == 0, result.output
+    assert f"{text}: 1 " in result.stderr
 
 
 def test_evaluate_needs_a_softmax(model: Path, tmp_path: Path) -> None:

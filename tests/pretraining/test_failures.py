@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,9 @@ def test_a_damaged_checkpoint_is_passed_over(
     told = capsys.readouterr().err
     assert str(newer) in told
     assert "Going back to the one before it" in told
+    # Set aside, so that it does not count as one of those that are kept.
+    assert not newer.exists()
+    assert newer.with_suffix(".damaged").exists()
 
 
 def test_nothing_but_damaged_checkpoints_is_an_error(corpus: Corpus, tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_a_folder_of_something_else_is_not_touched(corpus: Corpus, tmp_path: Pat
         ({"n_negative_samples": 5000}, "n_negative_samples is 5000, but .* lower it"),
         (
             {"model": {"char_cnn": {"max_characters_per_token": 20}}},
-            "prepared with 50 characters per word, the config says 20",
+            "prepared with 50 characters per word, the model reads 20",
         ),
     ],
 )
@@ -198,9 +202,77 @@ def test_what_does_not_fit_the_corpus(
     assert not (tmp_path / "out").exists()
 
 
-def test_without_a_budget_it_would_never_end() -> None:
+def test_held_out_text_with_other_characters_than_the_weights(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    assert _train(corpus, tmp_path / "first", config(tokens=80))
+    held = make_corpus(tmp_path / "held", number=20, max_characters=6)
+    with pytest.raises(ValueError, match="6 characters per word, the model reads 50"):
+        _train(corpus, tmp_path / "out", config(), heldout=held.path, init=tmp_path / "first")
+
+
+def test_without_a_budget_it_would_never_end(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no budget: set epochs, tokens or seconds"):
-        PretrainConfig().with_budget(None, None, None)
+        _train(corpus, tmp_path / "out", config(tokens=None))
+
+
+def test_a_budget_of_time_counts_all_of_it(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what a step waits for: its batch, a device."""
+    trainer = new_trainer(corpus, tmp_path, config(tokens=None, seconds=0.6))
+    batches = trainer.training.batches
+    batch = batches.batch
+
+    def slow(step: int) -> Any:
+        time.sleep(0.1)
+        return batch(step)
+
+    monkeypatch.setattr(batches, "batch", slow)
+    assert trainer.run()
+    assert trainer.training.step <= 6
+
+
+@pytest.mark.parametrize("device", ["cuda", "gpu"])
+def test_a_device_that_is_not_there(device: str, corpus: Corpus, tmp_path: Path) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match=f"device is '{device}'"):
+        _train(corpus, tmp_path / "out", config(), device=device)
+
+
+def test_going_on_from_other_weights_is_an_error(corpus: Corpus, tmp_path: Path) -> None:
+    """The card names the weights; a run goes on only from those it began with."""
+    for name in ("first", "second"):
+        assert _train(corpus, tmp_path / name, config(tokens=80))
+    out = tmp_path / "out"
+    assert _train(corpus, out, config(tokens=80), init=tmp_path / "first")
+    assert "started from the weights `first`" in (out / "README.md").read_text("utf8")
+    for init, message in ((tmp_path / "second", "from second"), (None, "from random weights")):
+        with pytest.raises(CheckpointError, match=f"started from first, .* start {message}"):
+            _train(corpus, out, config(tokens=160), init=init)
+    assert _train(corpus, out, config(tokens=160), init=tmp_path / "first")
+
+
+def test_what_a_killed_write_left_is_removed(corpus: Corpus, tmp_path: Path) -> None:
+    trainer = new_trainer(corpus, tmp_path, config(tokens=80))
+    trainer.checkpoint_folder.mkdir(parents=True)
+    left = trainer.checkpoint_folder / "step-000000007.tmp"
+    left.write_bytes(b"half")
+    trainer.save()
+    assert not left.exists()
+
+
+def test_a_log_that_cannot_be_written_says_what_is_safe(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("spacy_elmo.pretraining.progress.Log.write", full)
+    trainer = new_trainer(corpus, tmp_path, config(tokens=400, log_every=1))
+    with pytest.raises(OSError, match=r"cannot write the log .* checkpoint is .*step-000000000"):
+        trainer.run()
 
 
 def test_errors_of_the_command_are_one_line(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def _symbols(corpus: Corpus, *, backward: bool) -> list[int]:
 
 def test_running_text_goes_round(corpus: Corpus) -> None:
     """Every row reads the text in order from its own place, in both directions."""
-    windows = make_windows(corpus, config(batch_size=3, unroll_steps=4))
+    windows = make_windows(corpus, config(order="text", batch_size=3, unroll_steps=4))
     length = RunningText(corpus).n_positions
     steps = [windows.next() for _ in range(2 * length // 4)]  # two rounds
     for direction in range(2):
