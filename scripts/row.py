@@ -3,11 +3,13 @@
     python scripts/row.py tagging elmo --fraction 0.1 --seed 0
 
 Both sides of a comparison take the same steps. The best of five states on the dev split is tested
-on the test split. Results are added to a JSON file; a row that is there already is not made again.
+on the test split. Results are added to a JSON file, which several processes may share; a row that
+is there already is not made again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
 from pathlib import Path
@@ -16,13 +18,18 @@ from typing import Any
 import spacy
 import srsly
 import typer
+from filelock import FileLock  # PyTorch needs it, so it is there
 from spacy.cli.train import train
 from spacy.tokens import DocBin
 from spacy.training import Corpus
 from tasks import MIXES, SIDES, TASKS, Task, learned_mixes, task_config
 
+from spacy_elmo.formats import resolve
+
 KEY = ("task", "side", "fraction", "seed", "mix", "steps", "weights")
 """What tells one row from another."""
+WEIGHT_FILES = (".json", ".safetensors", ".hdf5", ".h5")
+"""Endings of the files that decide what vectors a biLM gives; others may change beside them."""
 
 
 def measure(task: Task, config_values: dict[str, Any], data: Path, work: Path) -> dict[str, Any]:
@@ -82,16 +89,15 @@ def main(
         raise SystemExit(f"say how many --steps: {task} has none set for a fraction of {fraction}")
     row: dict[str, Any] = {"task": task, "side": side, "fraction": fraction, "seed": seed}
     row |= {"steps": steps}
-    row |= {"mix": mix, "weights": Path(weights).name} if side == "elmo" else {}
-    rows = srsly.read_json(results) if results.exists() else []
-    if any(same(row, other) for other in rows):
+    row |= {"mix": mix, "weights": fingerprint(weights)} if side == "elmo" else {}
+    if any(same(row, other) for other in read_rows(results)):
         print(f"{results} has this row: {row}")
         return
     config = task_config(chosen, side, weights=weights, mix=mix)
     with tempfile.TemporaryDirectory() as work:
         values = {"config": config, "fraction": fraction, "seed": seed, "steps": steps}
         row |= measure(chosen, values, data, Path(work))
-    write_rows(results, [*rows, row])
+    add_row(results, row)
     print(f"{chosen.title}: {row}")
 
 
@@ -104,13 +110,37 @@ def same(row: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(row.get(key) == other.get(key) for key in KEY)
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write all rows: aside first, so that a row never is half there."""
+def fingerprint(weights: str) -> str:
+    """Last part of the name or path of weights, and a digest of their files: what is trained again
+    into the same place are other weights."""
+    path = resolve(weights)
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    digest = hashlib.sha256()
+    for file in files:
+        if file.suffix.lower() in WEIGHT_FILES:
+            digest.update(file.read_bytes())
+    return f"{Path(weights).name}@{digest.hexdigest()[:8]}"
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """All rows so far."""
+    rows: list[dict[str, Any]] = srsly.read_json(path) if path.exists() else []
+    return rows
+
+
+def add_row(path: Path, row: dict[str, Any]) -> None:
+    """Add a row to a file, unless another process has added the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
-    lines = ",\n".join(srsly.json_dumps(row) for row in rows)
-    aside.write_text(f"[\n{lines}\n]\n", "utf8")
-    aside.replace(path)
+    with FileLock(path.with_suffix(".lock")):
+        # Read anew: training took minutes, in which other processes may have added theirs.
+        rows = read_rows(path)
+        if any(same(row, other) for other in rows):
+            return
+        lines = ",\n".join(srsly.json_dumps(each) for each in [*rows, row])
+        # Written aside first, so that a row never is half there.
+        aside = path.with_suffix(".new")
+        aside.write_text(f"[\n{lines}\n]\n", "utf8")
+        aside.replace(path)
 
 
 if __name__ == "__main__":

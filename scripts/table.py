@@ -20,19 +20,19 @@ LEARNED = (None, "learned")  # a row of tok2vec has no mix
 
 
 def comparison(rows: Sequence[Row]) -> str:
-    """tok2vec against elmo, for every task and share of the data that has both."""
+    """tok2vec against elmo, for every task, share of the data and number of steps that has both."""
     table = []
     for name, task in TASKS.items():
         of_task = [row for row in rows if row["task"] == name and row.get("mix") in LEARNED]
         sides = [[row for row in of_task if row["side"] == side] for side in SIDES]
-        for fraction in sorted({row["fraction"] for row in of_task}, reverse=True):
-            default, elmo = (of_fraction(side, fraction) for side in sides)
+        for fraction, steps in settings(of_task):
+            default, elmo = (with_setting(side, fraction, steps) for side in sides)
             if default and elmo:
                 table.append(
                     (
                         task.title,
                         f"{fraction:.0%} ({default[0]['n_train']:,})",
-                        f"{default[0]['steps']:,}",
+                        f"{steps:,}",
                         spread(default),
                         spread(elmo),
                         f"{100 * error_reduction(mean(default), mean(elmo)):+.0f} %",
@@ -56,22 +56,38 @@ def mixes(rows: Sequence[Row]) -> str:
     table = []
     for name, task in TASKS.items():
         elmo = [row for row in rows if row["task"] == name and row["side"] == "elmo"]
-        for fraction in sorted({row["fraction"] for row in elmo}, reverse=True):
-            chosen = of_fraction(elmo, fraction)
+        for fraction, steps in settings(elmo):
+            chosen = with_setting(elmo, fraction, steps)
             by_mix = {mix: [row for row in chosen if row["mix"] == mix] for mix in MIXES}
             if all(by_mix.values()):
                 learned = by_mix["learned"][0]["mixes"][task.pipe]
                 shares = " ".join(f"{share:.2f}" for share in learned["layers"])
                 cells = [spread(by_mix[mix]) for mix in ("last", "average", "learned")]
                 learned_cell = f"{shares}, gamma {learned['gamma']:.2f}"
-                table.append((task.title, f"{fraction:.0%}", *cells, learned_cell))
-    header = ("task", "data", "last layer", "plain average", "learned", "learned shares")
+                setting = (task.title, f"{fraction:.0%}", f"{steps:,}")
+                table.append((*setting, *cells, learned_cell))
+    header = ("task", "data", "steps", "last layer", "plain average", "learned", "learned shares")
     return markdown(header, table)
 
 
-def of_fraction(rows: Sequence[Row], fraction: float) -> list[Row]:
-    """Rows with a share of the training data."""
-    return [row for row in rows if row["fraction"] == fraction]
+def settings(rows: Sequence[Row]) -> list[tuple[float, int]]:
+    """Shares of the training data and numbers of steps, the largest first."""
+    return sorted({(row["fraction"], row["steps"]) for row in rows}, reverse=True)
+
+
+def with_setting(rows: Sequence[Row], fraction: float, steps: int) -> list[Row]:
+    """Rows with this share of the training data and this number of steps."""
+    return [row for row in rows if (row["fraction"], row["steps"]) == (fraction, steps)]
+
+
+def check_weights(rows: Sequence[Row]) -> None:
+    """Raises SystemExit where the rows are of several weights: they are no seeds of each other.
+
+    >>> check_weights([{"side": "tok2vec"}, {"side": "elmo", "weights": "bilm@1a2b3c4d"}])
+    """
+    names = sorted({row["weights"] for row in rows if row["side"] == "elmo"})
+    if len(names) > 1:
+        raise SystemExit(f"rows of different weights: {', '.join(names)}. Make a file for each")
 
 
 def mean(rows: Sequence[Row]) -> float:
@@ -110,6 +126,7 @@ def main(
 ) -> None:
     """Print the tables."""
     rows = srsly.read_json(results)
+    check_weights(rows)
     minutes = sum(row["train_seconds"] for row in rows) / 60
     print(f"{len(rows)} rows, {minutes:.0f} minutes of training\n\n{comparison(rows)}")
     print(f"\n{mixes(rows)}")

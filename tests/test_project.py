@@ -11,9 +11,11 @@ import sysconfig
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
+import srsly
 from spacy.tokens import DocBin
 from spacy.util import load_config
 from weasel.cli.assets import project_assets
@@ -27,6 +29,11 @@ from tests.test_packaging import dist, wheel  # noqa: F401  (fixtures)
 ROOT = Path(__file__).parents[1]
 # Nothing may come from a network.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "OMP_NUM_THREADS": "1"}
+
+# Of the variables: those that are no file a command could check beforehand, and those that name one
+# the project neither fetches nor makes.
+SETTINGS = {"lang", "text", "weights", "gpu", "seed", "package_name", "package_version"}
+INPUTS = {"${vars.heldout}", "${vars.pretrain_config}"}
 
 
 def run(*command: object, cwd: Path) -> str:
@@ -137,11 +144,87 @@ def test_the_package_runs_beside_our_wheel(project: Path, wheel: Path, tmp_path:
     assert printed[-1].endswith(" (64,) ['elmo', 'tagger']")
 
 
+def raw_commands() -> dict[str, dict[str, Any]]:
+    """The commands by name, their variables not filled in."""
+    return {each["name"]: each for each in srsly.read_yaml(ROOT / "project.yml")["commands"]}
+
+
+def made(command: dict[str, Any]) -> set[str]:
+    return {*command.get("outputs", []), *command.get("outputs_no_cache", [])}
+
+
+def inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder + "/")
+
+
+@pytest.mark.parametrize("name", raw_commands())
+def test_commands_check_their_inputs_beforehand(name: str) -> None:
+    command = raw_commands()[name]
+    checked = {*command.get("deps", []), *made(command)}
+    words = {word for line in command["script"] for word in line.split()}
+    paths = {word for word in words if word.startswith("${vars.")}
+    paths -= {f"${{vars.{setting}}}" for setting in SETTINGS}
+    assert {
+        path
+        for path in paths
+        if not any(inside(path, other) or inside(other, path) for other in checked)
+    } == set()
+
+
+@pytest.mark.parametrize("name", raw_commands())
+def test_commands_run_again_where_a_change_goes_unseen(name: str) -> None:
+    command = raw_commands()[name]
+    unseen = any(var in " ".join(command["script"]) for var in ("${vars.text}", "${vars.weights}"))
+    # weasel never skips a command without outputs.
+    assert command.get("no_skip", False) == (unseen and bool(made(command)))
+
+
+def test_workflows_need_what_they_fetch_or_make() -> None:
+    """No workflow needs a data set that is fetched only when asked for."""
+    project, commands = srsly.read_yaml(ROOT / "project.yml"), raw_commands()
+    fetched = {asset["dest"] for asset in project["assets"] if not asset.get("extra")}
+    trained = set().union(*(made(commands[name]) for name in project["workflows"]["train"]))
+    for workflow, names in project["workflows"].items():
+        there = fetched | INPUTS
+        if workflow in ("evaluate", "package"):
+            there |= trained
+        for name in names:
+            for dep in commands[name].get("deps", []):
+                local = "$" not in dep and not dep.startswith("build") and (ROOT / dep).exists()
+                assert local or any(inside(path, dep) for path in there), (workflow, name, dep)
+            there |= made(commands[name])
+
+
+def test_senses_says_what_is_missing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shutil.copy2(ROOT / "project.yml", tmp_path)
+    for folder in ("wic", "coarsewsd20"):
+        (tmp_path / "assets" / folder).mkdir(parents=True)
+    with pytest.raises(SystemExit):
+        project_run(tmp_path, "senses")
+    assert "Missing dependency" in (printed := "".join(capfd.readouterr()))
+    assert "assets/text/heldout.txt" in printed
+
+
+def test_wic_is_unpacked_where_it_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy2(ROOT / "project.yml", tmp_path)
+    (tmp_path / "assets").mkdir()
+    with zipfile.ZipFile(tmp_path / "assets" / "wic.zip", "w") as archive:
+        archive.writestr("dev/dev.gold.txt", "T\n")
+    project_run(tmp_path, "unpack-wic")
+    assert (tmp_path / "assets" / "wic" / "dev" / "dev.gold.txt").read_text() == "T\n"
+    project_run(tmp_path, "unpack-wic")
+    assert "Skipping 'unpack-wic'" in capfd.readouterr().out
+
+
 def test_a_local_folder_has_all_the_data(shared: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = os.path.relpath(shared / "eval", ROOT)
     overrides = {"vars.data": data}
     config = load_project_config(ROOT, overrides=overrides)
-    needed = [path for command in config["commands"] for path in command.get("deps", [])]
+    # Data sets at hand are unpacked.
+    commands = [command for command in config["commands"] if command["name"] != "unpack-wic"]
+    needed = [path for command in commands for path in command.get("deps", [])]
     ours = {path for path in needed if path.startswith(data)}
     assert ours
     assert {path for path in ours if not (ROOT / path).exists()} == set()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,13 @@ from probe import probe
 from random_pairs import main as random_pairs_main
 from random_pairs import mean_cosine, random_words
 from readers import Marked, read_text, read_wic, sample_text
+from row import add_row, fingerprint, read_rows
 from row import main as row_main
 from rows import plan
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
-from table import comparison, error_reduction, mixes
+from table import check_weights, comparison, error_reduction, mixes
+from table import main as table_main
 from tasks import TASKS, task_config
 from wic import best_threshold, evaluate_wic
 from wic import main as wic_main
@@ -321,6 +325,7 @@ def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture
     assert layers["last"] == [0.0, 0.0, 1.0]
     np.testing.assert_allclose(layers["average"], [1 / 3] * 3, atol=2e-3)
     assert layers["learned"] != layers["average"]
+    assert {r["weights"] for r in (learned, average, last)} == {fingerprint(weights)}
     before = results.read_bytes()
     row("elmo")
     assert results.read_bytes() == before
@@ -328,6 +333,67 @@ def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture
     assert "| 50% (52) " in comparison(rows)
     assert "0.00 0.00 1.00" not in mixes(rows)
     assert f"{100 * last['score']:.2f}" in mixes(rows)
+
+
+def test_processes_share_a_file_of_rows(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "rows.json"
+    rows = [{"task": "ner", "side": "tok2vec", "seed": seed} for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda row: add_row(path, row), [*rows, *rows]))
+    assert sorted(row["seed"] for row in read_rows(path)) == list(range(8))
+
+
+def test_weights_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    path, copy = tmp_path / "bilm", tmp_path / "copy" / "bilm"
+    random_bilm().save(path)
+    shutil.copytree(path, copy)
+    (copy / "README.md").write_text("Others may write here.")
+    (copy / "training").mkdir()
+    before = fingerprint(str(path))
+    assert fingerprint(str(copy)) == before
+    name, _, digest = before.partition("@")
+    assert (name, len(digest)) == ("bilm", 8)
+    lm = random_bilm()
+    with torch.no_grad():
+        next(lm.parameters()).add_(1)
+    lm.save(path)
+    assert fingerprint(str(path)) != before
+    # A file alone, too.
+    lm.save(tmp_path / "bilm.hdf5")
+    assert fingerprint(str(tmp_path / "bilm.hdf5")).startswith("bilm.hdf5@")
+
+
+def made_up(side: str, score: float, steps: int = 100, **more: Any) -> dict[str, Any]:
+    """A row of a file of rows."""
+    row = {"task": "ner", "side": side, "fraction": 0.1, "seed": 0, "steps": steps, "n_train": 339}
+    row |= {"score": score, "words_per_second": 1000, "train_seconds": 1.0, "mixes": {}}
+    if side == "elmo":
+        row |= {"mix": "learned", "weights": "bilm@1a2b3c4d"}
+        row["mixes"] = {"ner": {"layers": [0.5, 0.5], "gamma": 1.0}}
+    return row | more
+
+
+def test_other_steps_are_no_other_seed() -> None:
+    rows = [made_up("tok2vec", 0.1), made_up("elmo", 0.2)]
+    rows += [made_up("tok2vec", 0.3, steps=200), made_up("elmo", 0.4, steps=200)]
+    rows += [made_up("elmo", 0.5, mix=mix) for mix in ("last", "average")]
+    *_, longer, shorter = comparison(rows).splitlines()
+    assert [cell.strip() for cell in longer.split("|")[3:6]] == ["200", "30.00", "40.00"]
+    assert [cell.strip() for cell in shorter.split("|")[3:6]] == ["100", "10.00", "20.00"]
+    *_, rule, only = mixes(rows).splitlines()
+    assert set(rule) == {"|", "-"}
+    assert [cell.strip() for cell in only.split("|")[3:7]] == ["100", "50.00", "50.00", "20.00"]
+
+
+def test_tables_are_of_one_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [made_up("tok2vec", 0.1), made_up("elmo", 0.2)]
+    check_weights(rows)
+    srsly.write_json(tmp_path / "rows.json", rows)
+    table_main(tmp_path / "rows.json")
+    assert "| 20.00 |" in capsys.readouterr().out
+    srsly.write_json(tmp_path / "rows.json", [*rows, made_up("elmo", 0.3, weights="bilm@0")])
+    with pytest.raises(SystemExit, match="different weights: bilm@0, bilm@1a2b3c4d"):
+        table_main(tmp_path / "rows.json")
 
 
 def test_the_same_pipe_on_both_sides() -> None:
