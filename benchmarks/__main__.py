@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import memory, pipeline, scaling, throughput, training
+from . import caching, memory, pipeline, scaling, throughput, training
 from .measure import machine
 from .report import Report
 from .text import DEFAULT_FOLDER, read_text
 
-PARTS = ("throughput", "pipeline", "memory", "scaling", "training")
+PARTS = ("throughput", "pipeline", "memory", "scaling", "training", "caching")
 
 
 def main() -> None:
@@ -40,6 +40,8 @@ def main() -> None:
         scaling.measure(report, text, 100_000)
     if "training" in parts:
         training.measure(report, text, 15 if arguments.full else 7)
+    if "caching" in parts:
+        caching.measure(report, text, everything if arguments.full else 1000)
     print()
     print(report.markdown())
     if arguments.json is not None:

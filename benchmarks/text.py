@@ -15,16 +15,19 @@ FILES = ("en_ewt-ud-dev.conllu", "en_ewt-ud-test.conllu")
 
 @dataclass(frozen=True)
 class Text:
-    """sentences: Lists of words. raw: The same sentences as they were written."""
+    """sentences: Lists of words. raw: The same sentences as they were written. tags: The tag of
+    each word."""
 
     sentences: list[list[str]]
     raw: list[str]
+    tags: list[list[str]]
 
 
 def read_text(folder: Path) -> Text:
     """Read the CoNLL-U files of a folder. Exits with a message where they are missing."""
     sentences: list[list[str]] = []
     raw: list[str] = []
+    tags: list[list[str]] = []
     for name in FILES:
         path = folder / name
         if not path.exists():
@@ -33,14 +36,17 @@ def read_text(folder: Path) -> Text:
                 "UD_English-EWT (github.com/UniversalDependencies) with --text"
             )
         words: list[str] = []
+        words_tags: list[str] = []
         for line in path.read_text(encoding="utf8").splitlines():
             if line.startswith("# text = "):
                 raw.append(line.removeprefix("# text = "))
             elif line and not line.startswith("#"):
-                number, word = line.split("\t")[:2]
+                number, word, _, _, tag = line.split("\t")[:5]
                 if number.isdigit():
                     words.append(word)
+                    words_tags.append(tag)
             elif not line and words:
                 sentences.append(words)
-                words = []
-    return Text(sentences, raw)
+                tags.append(words_tags)
+                words, words_tags = [], []
+    return Text(sentences, raw, tags)

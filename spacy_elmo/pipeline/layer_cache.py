@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
@@ -22,7 +24,8 @@ class LayerCache:
     A sentence's layers depend on its words and the weights alone, so texts may change as they
     like; whoever changes the weights calls `clear`. When the cache is full, what is in it stays:
     training goes round through the same texts, and to drop the oldest would be to drop always what
-    is needed next. Safe to use from several threads.
+    is needed next; so it is, after one warning, when the disk is full. Safe to use from several
+    threads.
 
     kind: "memory", or "disk": a temporary file, gone with the process.
     max_bytes: Bound of what is kept.
@@ -44,6 +47,7 @@ class LayerCache:
         # What is kept in memory, or the place in the file and the shape.
         self._kept: dict[bytes, Any] = {}
         self._file: Any = None
+        self._stopped = False
         self._owner = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -67,6 +71,8 @@ class LayerCache:
 
     def put(self, words: Sequence[str], layers: Floats) -> None:
         """Keep the layers of a sentence if there is room. *Shape:* (n_layers, n_words, width)."""
+        if self._stopped:
+            return
         with np.errstate(over="ignore"):
             array = np.array(layers, dtype=np.float16 if self.half else np.float32)
         key = _key(words)
@@ -74,16 +80,16 @@ class LayerCache:
         if key in self._kept or os.getpid() != self._owner or not np.isfinite(array).all():
             return
         with self._lock:
-            if self.n_bytes + array.nbytes > self.max_bytes:
+            if self._stopped or self.n_bytes + array.nbytes > self.max_bytes:
                 return
             if self.kind == "memory":
                 self._kept[key] = array
             else:
-                if self._file is None:
-                    self._file = tempfile.TemporaryFile(prefix="spacy-elmo-")  # noqa: SIM115
-                self._file.seek(self.n_bytes)
-                self._file.write(array.tobytes())
-                self._file.flush()
+                try:
+                    self._write(array.tobytes())
+                except OSError as error:
+                    self._stop(error)
+                    return
                 self._kept[key] = self.n_bytes, array.shape
             self.n_bytes += array.nbytes
 
@@ -92,9 +98,34 @@ class LayerCache:
         with self._lock:
             self._kept.clear()
             self.n_bytes = 0
+            self._stopped = False
             if self._file is not None:
                 self._file.close()
                 self._file = None
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            # Unbuffered: what a full disk refused would stay in a buffer, and fail again later.
+            self._file = tempfile.TemporaryFile(prefix="spacy-elmo-", buffering=0)  # noqa: SIM115
+        self._file.seek(self.n_bytes)
+        rest = memoryview(data)
+        while rest:  # a disk that fills up takes a part of them
+            rest = rest[self._file.write(rest) :]
+
+    def _stop(self, error: OSError) -> None:
+        self._stopped = True
+        if self._file is not None:
+            with suppress(OSError):  # nobody reads what is behind the last whole entry
+                self._file.truncate(self.n_bytes)
+        folder = tempfile.tempdir or "the temporary folder"
+        warnings.warn(
+            f'cache = "disk" stops at {self.n_bytes:,} bytes: its file in {folder} cannot be '
+            f"written ({error}). Training goes on with what is kept, and computes the other texts "
+            "anew in each epoch. For all to be kept, make room there, name a folder with more of "
+            "it in the environment variable TMPDIR, or set cache_half = true; a lower cache_gb "
+            "leaves room for other files",
+            stacklevel=3,
+        )
 
     def _read(self, place: int, size: int) -> bytes:
         if hasattr(os, "pread"):

@@ -200,16 +200,16 @@ class BiLMShim(Shim):
         lm = self._model
         if lm is None:
             return
-        scale = {} if self.learn_rate_factor == 1.0 else {"lr_scale": self.learn_rate_factor}
         changed = False
-        for name, parameter in lm.named_parameters():
-            if parameter.grad is None:
-                continue
-            data, gradient = _array(parameter.data), _array(parameter.grad)
-            array, _ = optimizer((self.id, name), data, gradient, **scale)
-            parameter.data = xp2torch(array, device=parameter.device)
-            parameter.grad = None
-            changed = True
+        with _scaled(optimizer, self.learn_rate_factor) as scale:
+            for name, parameter in lm.named_parameters():
+                if parameter.grad is None:
+                    continue
+                data, gradient = _array(parameter.data), _array(parameter.grad)
+                array, _ = optimizer((self.id, name), data, gradient, **scale)
+                parameter.data = xp2torch(array, device=parameter.device)
+                parameter.grad = None
+                changed = True
         if changed:
             lm.weights_changed()
 
@@ -317,6 +317,24 @@ def _device(name: str) -> torch.device:
         raise ValueError(
             f'device = "{name}" is no device of PyTorch: expected "cpu", "cuda", "cuda:1" ...'
         ) from error
+
+
+@contextmanager
+def _scaled(optimizer: Optimizer, factor: float) -> Iterator[dict[str, float]]:
+    """Multiply the learning rate inside the block. Yields what to call the optimiser with."""
+    if factor == 1.0:
+        yield {}
+    elif not getattr(optimizer, "use_radam", False):
+        yield {"lr_scale": factor}
+    else:
+        # Thinc's RAdam does not read lr_scale. The rate is a number until the next step of its
+        # schedule, and nothing but the step of the weights reads it.
+        rate = optimizer.learn_rate
+        optimizer.learn_rate = rate * factor
+        try:
+            yield {}
+        finally:
+            optimizer.learn_rate = rate
 
 
 def _array(tensor: Tensor) -> Any:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
+import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +86,62 @@ def test_the_bound_holds(kind: str) -> None:
     assert cache.get(["3", "x"]) is None
 
 
+class SmallDisk:
+    """A file that takes a number of bytes, the last of them in a half-written entry."""
+
+    def __init__(self, room: int) -> None:
+        self.file: Any = open_file(buffering=0)
+        self.room = room
+
+    def write(self, data: Any) -> int:
+        part = data[: self.room - self.file.tell()]
+        if len(part) == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written: int = self.file.write(part)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+open_file = tempfile.TemporaryFile
+
+
+def test_a_full_disk_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = SmallDisk(2 * LAYERS.nbytes + 50)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **settings: disk)
+    cache = LayerCache("disk", ROOM)
+    for k in range(2):
+        cache.put([str(k)], LAYERS + k)
+    message = rf"stops at {2 * LAYERS.nbytes} bytes: its file in /.*No space left.*TMPDIR"
+    with pytest.warns(UserWarning, match=message):
+        cache.put(["2"], LAYERS)
+    assert os.fstat(disk.fileno()).st_size == cache.n_bytes == 2 * LAYERS.nbytes
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache.put(["2"], LAYERS)
+        cache.put(["small"], LAYERS[:, :1, :1])
+    assert len(cache) == 2
+    assert cache.get(["2"]) is None
+    assert cache.get(["small"]) is None
+    for k in range(2):
+        np.testing.assert_array_equal(cache.get([str(k)]), LAYERS + k)
+    monkeypatch.undo()
+    cache.clear()
+    cache.put(["2"], LAYERS)
+    np.testing.assert_array_equal(cache.get(["2"]), LAYERS)
+
+
+def test_no_place_for_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    cache = LayerCache("disk", ROOM)
+    with pytest.warns(UserWarning, match=r"stops at 0 bytes: its file in .*gone cannot be"):
+        cache.put(["a"], LAYERS)
+    cache.put(["b"], LAYERS)
+    assert len(cache) == 0
+    assert cache.get(["a"]) is None
+
+
 @given(st.lists(st.lists(st.text(max_size=3), max_size=4), unique_by=tuple, max_size=12))
 def test_keys_are_the_words(sentences: list[list[str]]) -> None:
     cache = LayerCache("memory", ROOM)
@@ -128,6 +188,24 @@ def test_same_training_but_each_sentence_is_computed_once(
     for found, expected in zip(parameters(nlp), parameters(plain), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert tags(nlp) == tags(plain)
+
+
+def test_same_training_on_a_full_disk(
+    weights: Path, encoded: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, _ = trained(weights, 5)
+    n_without = len(encoded)
+    room = BiLM.from_pretrained(weights).encode([["A"] * 6])[0].nbytes
+    encoded.clear()
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **settings: SmallDisk(room))
+    with pytest.warns(UserWarning, match="No space left") as caught:
+        nlp, _ = trained(weights, 5, cache="disk")
+    assert sum("No space left" in str(each.message) for each in caught) == 1
+    kept = nlp.get_pipe("elmo").model.shims[0].cache  # type: ignore[attr-defined]
+    assert 0 < len(kept) < 3
+    assert len(encoded) == n_without - 4 * len(kept)
+    for found, expected in zip(parameters(nlp), parameters(plain), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_texts_of_evaluation_are_kept_too(weights: Path, encoded: list[list[str]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import spacy
 import torch
 from spacy.tokens import Doc
-from thinc.api import Adam, Model
+from thinc.api import Adam, Model, RAdam
 
 from spacy_elmo import WeightsError
 from spacy_elmo.pipeline.architectures import begin_layers, build_bilm_v1, encode_layers, get_shim
@@ -143,6 +143,28 @@ def test_learn_rate_factor(weights: Path) -> None:
         step(model, Adam(0.01, L2=0, grad_clip=0))
         steps.append(get_shim(model).lm.forward_layers[0].bias.detach() - before)
     torch.testing.assert_close(steps[1], steps[0] / 2, atol=1e-7, rtol=1e-3)
+
+
+@pytest.mark.parametrize("make", [Adam, RAdam])
+@pytest.mark.parametrize("n_steps", [1, 10])
+def test_a_thousandth_of_the_rate(weights: Path, make: Any, n_steps: int) -> None:
+    """Weight decay included; RAdam takes other steps after the first five."""
+    shim = get_shim(build_bilm_v1(weights=str(weights)))
+    moved = []
+    for factor in (1.0, 0.001):
+        shim.reload()
+        shim.configure(frozen=False, learn_rate_factor=factor)
+        optimizer = make([0.05, *[0.01] * 20], L2=0.1)
+        weight = shim.lm.forward_layers[0].weight
+        before = weight.detach().clone()
+        for _ in range(n_steps):
+            weight.grad = torch.full_like(weight, 0.01)
+            shim.finish_update(optimizer)
+            assert optimizer.learn_rate in (0.05, 0.01), "others use the optimiser, too"
+            optimizer.step_schedules()
+        assert optimizer.nr_update[shim.id, "forward_layers.0.weight"] == n_steps
+        moved.append((weight.detach() - before).norm().item())
+    assert moved[1] == pytest.approx(moved[0] / 1000, rel=0.05)
 
 
 def test_averages_take_effect(model: Model[Any, Any], tmp_path: Path) -> None:
