@@ -49,7 +49,7 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
 def token_sentences(doc: Doc, rows: Rows) -> NDArray[np.int64]:
     """Sentence number of each token: that of its first piece. *Shape:* (n_tokens,)."""
     starts = token_facts(doc, "IDX")[:, 0]
-    numbers: NDArray[np.int64] = rows["sentences"]
+    numbers = np.asarray(rows["sentences"], dtype=np.int64)
     if len(starts) == 0 or len(numbers) == 0:
         return np.full(len(starts), -1, dtype=np.int64)
     first = np.searchsorted(rows["offsets"][:, 1], starts, side="right")

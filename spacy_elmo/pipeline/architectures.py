@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Model, torch2xp, xp2torch
 
 from .fixed_mix import FixedMix
-from .sentences import DocSentences, doc_sentences
+from .sentences import doc_sentences
 from .shim import BiLMShim
 from .source import Source
 from .storage import Floats
@@ -104,10 +105,17 @@ def encode_vectors(model: BiLMModel, docs: Sequence[Doc]) -> list[Floats]:
     return _encode(model, docs, (load(model),), mixed=True)
 
 
-def encode_layers(model: BiLMModel, docs: Sequence[Doc]) -> list[Floats]:
-    """All layers, without gradients. *Shape:* (n_layers, n_tokens, width) per Doc."""
+def encode_layers(
+    model: BiLMModel,
+    docs: Sequence[Doc],
+    numbers: Sequence[NDArray[np.int64] | None] | None = None,
+) -> list[Floats]:
+    """All layers, without gradients. *Shape:* (n_layers, n_tokens, width) per Doc.
+
+    numbers: Of each Doc, the numbers of its tokens' sentences, or None: as its boundaries say.
+    """
     n_layers = get_shim(model).lm.config.n_outputs
-    return _encode(model, docs, (n_layers, load(model)), mixed=False)
+    return _encode(model, docs, (n_layers, load(model)), mixed=False, numbers=numbers)
 
 
 def begin_layers(
@@ -129,7 +137,7 @@ def begin_layers(
     starts = [0, *ends[:-1]]
     layers = []
     for part, start, end in zip(parts, starts, ends, strict=True):
-        placed = ops.alloc3f(flat.shape[0], part.n_tokens, flat.shape[2])
+        placed = ops.alloc3f(flat.shape[0], len(part.numbers), flat.shape[2])
         placed[:, part.rows] = flat[:, start:end]
         layers.append(placed)
 
@@ -142,9 +150,15 @@ def begin_layers(
 
 
 def _encode(
-    model: BiLMModel, docs: Sequence[Doc], shape: tuple[int, ...], *, mixed: bool
+    model: BiLMModel,
+    docs: Sequence[Doc],
+    shape: tuple[int, ...],
+    *,
+    mixed: bool,
+    numbers: Sequence[NDArray[np.int64] | None] | None = None,
 ) -> list[Floats]:
-    parts: list[DocSentences] = [doc_sentences(doc) for doc in docs]
+    given = numbers or [None] * len(docs)
+    parts = [doc_sentences(doc, each) for doc, each in zip(docs, given, strict=True)]
     sentences = [words for part in parts for words in part.words]
     arrays = get_shim(model).encode(sentences, mixed=mixed)
     placed = []

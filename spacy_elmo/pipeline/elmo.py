@@ -28,6 +28,7 @@ from .architectures import (
 from .feeding import Feeding
 from .layer_cache import LayerCache
 from .listener import replace_listener, replace_listener_cfg
+from .sentences import sentence_numbers
 from .source import Source
 from .storage import Floats
 
@@ -122,7 +123,8 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
         mean = self._mean() if self.center_similarity else None
         for doc, (vectors, layers) in zip(docs, predictions, strict=True):
             kept = layers if self.keep_layers else None
-            rows = storage.write(doc, self.attribute, vectors, layers=kept, mean=mean)
+            read = sentence_numbers(doc).astype(np.int32)
+            rows = storage.write(doc, self.attribute, vectors, read, layers=kept, mean=mean)
             if layers is not None and self.listeners:
                 self.passing.put(doc, rows, layers, self.listeners)
             if self.set_tensor:

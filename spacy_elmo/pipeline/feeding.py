@@ -5,18 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from spacy.pipeline import EntityLinker
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
-from . import attributes
+from . import attributes, storage
 from .architectures import BiLMModel, begin_layers, encode_layers, get_shim
 from .gradients import Gradients
 from .link import Answer
 from .listener import ElmoListener
 from .passing import DocLayers, PassingLayers, layers_of
+from .sentences import sentence_numbers, sentences_read
+
+
+class OpenUpdate:
+    """What is kept from an update on until the next one. Neither copied nor pickled: another
+    component, or another process, takes no part in it.
+
+    gradients: Those still to come. deferred: What is to use them then.
+    docs: The Docs by their id and their layers, while the weights are those these are from.
+    """
+
+    def __init__(self) -> None:
+        self.gradients: Gradients | None = None
+        self.deferred: Optimizer | None = None
+        self.docs: dict[int, tuple[Doc, DocLayers]] = {}
+
+    def __reduce__(self) -> tuple[type[OpenUpdate], tuple[()]]:
+        return OpenUpdate, ()
 
 
 class Feeding:
@@ -37,8 +57,7 @@ class Feeding:
         """Set up what this class keeps."""
         self.listener_map = {}
         self.passing = PassingLayers()
-        self._gradients: Gradients | None = None
-        self._deferred: Optimizer | None = None
+        self._open = OpenUpdate()
 
     @property
     def frozen(self) -> bool:
@@ -119,17 +138,30 @@ class Feeding:
 
     def layers_for(self, docs: Sequence[Doc], listener: ElmoListener) -> list[DocLayers]:
         """All layers of Docs, without gradients: those on their way from `set_annotations`, those
-        kept on the Doc, or else computed now."""
-        found: list[DocLayers | None] = [self.passing.take(doc, listener) for doc in docs]
-        for k, doc in enumerate(docs):
-            kept = None if found[k] else attributes.layers(doc, self.attribute)
-            if kept is not None:
-                found[k] = DocLayers.of(doc, kept)
+        kept on the Doc, those of the update, or else computed now, from the sentences that were
+        read when the component ran."""
+        found = [self.passing.take(doc, listener) or self._known(doc) for doc in docs]
         missing = [k for k in range(len(docs)) if found[k] is None]
-        computed = encode_layers(self.model, [docs[k] for k in missing]) if missing else []
-        for k, values in zip(missing, computed, strict=True):
-            found[k] = DocLayers.of(docs[k], values)
+        if missing:
+            given = [docs[k] for k in missing]
+            numbers = [self._sentences(doc) for doc in given]
+            computed = encode_layers(self.model, given, numbers)
+            for k, values, read in zip(missing, computed, numbers, strict=True):
+                found[k] = DocLayers(values, read)
         return [each for each in found if each is not None]
+
+    def _known(self, doc: Doc) -> DocLayers | None:
+        kept = attributes.layers(doc, self.attribute)
+        if kept is not None:
+            return DocLayers(kept, self._sentences(doc))
+        updated = self._open.docs.get(id(doc))
+        if updated is None or updated[1].values.shape[1] != len(doc):
+            return None
+        return updated[1]
+
+    def _sentences(self, doc: Doc) -> NDArray[np.int64]:
+        rows = storage.read(doc, self.attribute)
+        return sentence_numbers(doc) if rows is None else sentences_read(doc, rows)
 
     def update(
         self,
@@ -149,6 +181,7 @@ class Feeding:
         examples = list(examples)
         validate_examples(examples, "Elmo.update")
         self.finish_gradients()
+        self._open.docs = {}
         listeners = self.listeners
         docs = [example.predicted for example in examples]
         if not listeners or not docs:
@@ -156,11 +189,12 @@ class Feeding:
         get_shim(self.model).fill_cache = True  # these texts will come again
         values, backprop = begin_layers(self.model, docs)
         layers = layers_of(docs, values)
+        self._open.docs = {id(doc): (doc, each) for doc, each in zip(docs, layers, strict=True)}
         gradients = None
         if not self.frozen:
             shapes = [each.shape for each in values]
             gradients = Gradients(self.model.ops, shapes, len(listeners), backprop)
-            self._gradients = gradients
+            self._open.gradients = gradients
         for listener in listeners:
             listener.receive(docs, layers, self._answer(gradients, losses))
         if sgd:
@@ -175,7 +209,7 @@ class Feeding:
             before = gradients.loss
             gradients.receive(parts)
             losses[self.name] += gradients.loss - before
-            if gradients.is_sent and self._deferred is not None:
+            if gradients.is_sent and self._open.deferred is not None:
                 self.finish_gradients()
 
         return receive
@@ -186,25 +220,28 @@ class Feeding:
         Called before any has, as `nlp.update` does: this is made up for when they have, for the
         gradients belong to the weights they were computed with.
         """
-        if self._gradients is not None and self._gradients.n_received == 0:
-            self._deferred = sgd
+        if self._open.gradients is not None and self._open.gradients.n_received == 0:
+            self._open.deferred = sgd
             return
-        self._deferred = sgd
+        self._open.deferred = sgd
         self.finish_gradients()
 
     def settle(self) -> None:
         """Finish what some listeners have answered to, while none is about to answer any more."""
-        if self._gradients is not None and self._gradients.n_received:
+        self._open.docs = {}
+        if self._open.gradients is not None and self._open.gradients.n_received:
             self.finish_gradients()
 
     def finish_gradients(self) -> None:
         """Walk the way back that is still open, and make up for a deferred update."""
-        gradients, self._gradients = self._gradients, None
-        sgd, self._deferred = self._deferred, None
+        gradients, self._open.gradients = self._open.gradients, None
+        sgd, self._open.deferred = self._open.deferred, None
         if gradients is not None:
             gradients.send()
         if sgd is not None:
             self.model.finish_update(sgd)
+            if not self.frozen:
+                self._open.docs = {}
 
 
 def _check_entity_linker(component: Any) -> None:

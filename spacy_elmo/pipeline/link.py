@@ -104,8 +104,13 @@ class Link:
                 return found
         # Docs have the vocabulary of the pipeline that works on them.
         upstream = self.upstream_in(docs[0].vocab) if docs else None
-        upstream = upstream or self._required(listener)
-        if is_train and not upstream.frozen:
+        if upstream is None:
+            upstream = self._required(listener)
+        elif listener not in upstream.listeners:
+            # Its pipe was disabled when spaCy linked the pipeline, and is not any more: spaCy
+            # tells nobody. From the next batch on it is fed.
+            upstream.add_listener(listener, self.pipe_name)
+        elif is_train and not upstream.frozen:
             warnings.warn(
                 f"pipe {self.pipe_name!r} trains on Docs that component {upstream.name!r} has not "
                 "seen in this update, so that the language model learns nothing from them",
@@ -120,7 +125,9 @@ class Link:
         places = {id(doc): k for k, doc in enumerate(batch.docs)}
         known = [places.get(id(doc)) for doc in docs]
         if all(k is None for k in known):
-            return None
+            if not _same_words(docs, batch.docs):
+                return None
+            known = list(range(len(docs)))  # copies, such as `entity_linker` makes
         indices = [k for k in known if k is not None]
         layers = [batch.layers[k] for k in indices]
         for doc, each in zip(docs, layers, strict=False):
@@ -163,3 +170,11 @@ class Link:
         self._upstreams = [ref(each) for each in state["upstreams"]]
         self._batch = None
         self.pipe_name = state["pipe_name"]
+
+
+def _same_words(docs: Sequence[Doc], others: Sequence[Doc]) -> bool:
+    """Whether Docs have the same tokens, one by one."""
+    return len(docs) == len(others) and all(
+        [token.text for token in doc] == [token.text for token in other]
+        for doc, other in zip(docs, others, strict=True)
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from .alignment import token_rows, token_sentences
-from .sentences import doc_sentences
+from .sentences import sentence_numbers
 from .storage import Floats, Rows
 
 
@@ -29,7 +29,7 @@ class DocLayers(NamedTuple):
     @classmethod
     def of(cls, doc: Doc, values: Any) -> DocLayers:
         """Layers just computed for a Doc as it is now."""
-        return cls(values, doc_sentences(doc).numbers)
+        return cls(values, sentence_numbers(doc))
 
 
 class PassingLayers:
@@ -51,8 +51,7 @@ class PassingLayers:
 
         rows: What else is known of the Doc's rows.
         """
-        sentences = doc_sentences(doc).numbers
-        whole = Rows({**rows, "layers": layers, "sentences": sentences})
+        whole = Rows({**rows, "layers": layers})
         self._kept[doc] = (whole, {id(listener) for listener in listeners})
 
     def take(self, doc: Doc, listener: object) -> DocLayers | None:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 
-from .facts import token_facts
-from .storage import Floats
+from .alignment import token_sentences
+from .facts import space_mask, token_facts
+from .storage import Floats, Rows
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,14 @@ class DocSentences:
 
     White space is no word: the language model never sees it, and its row is zero.
 
-    n_tokens: Tokens of the Doc, white space included.
-    words: The sentences. rows: The token that each word is. *Shape:* (n_words,).
+    numbers: Number of each token's sentence, -1 for white space. *Shape:* (n_tokens,).
+    rows: The token that each word is. *Shape:* (n_words,).
+    words: The sentences.
     """
 
-    n_tokens: int
-    words: list[list[str]]
+    numbers: NDArray[np.int64]
     rows: NDArray[np.int64]
-
-    @property
-    def numbers(self) -> NDArray[np.int64]:
-        """Number of each token's sentence, -1 for white space. *Shape:* (n_tokens,)."""
-        numbers = np.full(self.n_tokens, -1, dtype=np.int64)
-        lengths = [len(words) for words in self.words]
-        numbers[self.rows] = np.repeat(np.arange(len(lengths)), lengths)
-        return numbers
+    words: list[list[str]]
 
     def place(self, parts: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
         """One array for all tokens out of the sentences' arrays.
@@ -43,7 +37,7 @@ class DocSentences:
 
         Returns an array of its own. *Shape:* (..., n_tokens, width).
         """
-        placed = np.zeros((*shape[:-1], self.n_tokens, shape[-1]), dtype=np.float32)
+        placed = np.zeros((*shape[:-1], len(self.numbers), shape[-1]), dtype=np.float32)
         start = 0
         for part in parts:
             end = start + part.shape[-2]
@@ -52,18 +46,42 @@ class DocSentences:
         return placed
 
 
-def doc_sentences(doc: Doc) -> DocSentences:
-    """Split a Doc at its sentence boundaries; one without any is one sentence."""
-    facts = token_facts(doc, "IS_SPACE", "SENT_START")
-    words: list[list[str]] = []
-    rows = np.flatnonzero(facts[:, 0] == 0)
-    # A boundary may stand at a white space token, which is not fed: count them instead.
-    sentence_of = np.cumsum(facts[:, 1] == 1)
+def doc_sentences(doc: Doc, numbers: NDArray[np.int64] | None = None) -> DocSentences:
+    """Split a Doc into sentences.
+
+    numbers: Number of each token's sentence; None: as the boundaries of the Doc say.
+    """
+    numbers = sentence_numbers(doc) if numbers is None else numbers
+    rows = np.flatnonzero(numbers >= 0)
     texts = [token.text for token in doc]
+    words: list[list[str]] = []
     previous = -1
-    for row, sentence in zip(rows.tolist(), sentence_of[rows].tolist(), strict=True):
-        if not words or sentence != previous:
+    for row, sentence in zip(rows.tolist(), numbers[rows].tolist(), strict=True):
+        if sentence != previous:
             words.append([])
             previous = sentence
         words[-1].append(texts[row])
-    return DocSentences(len(doc), words, rows)
+    return DocSentences(numbers, rows, words)
+
+
+def sentence_numbers(doc: Doc) -> NDArray[np.int64]:
+    """Number of each token's sentence by the boundaries of the Doc, -1 for white space; a Doc
+    without any is one sentence. *Shape:* (n_tokens,)."""
+    facts = token_facts(doc, "IS_SPACE", "SENT_START")
+    rows = np.flatnonzero(facts[:, 0] == 0)
+    # A boundary may stand at a white space token, which is not fed: count them instead.
+    boundaries = np.cumsum(facts[:, 1] == 1)[rows]
+    numbers = np.full(len(doc), -1, dtype=np.int64)
+    numbers[rows] = np.cumsum(np.diff(boundaries, prepend=boundaries[:1]) > 0)
+    return numbers
+
+
+def sentences_read(doc: Doc, rows: Rows) -> NDArray[np.int64]:
+    """Number of each token's sentence as `elmo` read it, whatever boundaries were set since; -1 for
+    white space. *Shape:* (n_tokens,)."""
+    numbers = token_sentences(doc, rows)
+    space = space_mask(doc)
+    # A word may begin with white space that the retokenizer has merged into it.
+    filled = np.maximum(np.maximum.accumulate(numbers), 0)
+    read: NDArray[np.int64] = np.where(space, -1, np.where(numbers < 0, filled, numbers))
+    return read

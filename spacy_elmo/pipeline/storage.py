@@ -30,6 +30,8 @@ class Rows(dict[str, Any]):
     text: The text without white space at its end.
     offsets: First character and end of each row. *Shape:* (n_rows, 2), int32.
     vectors: The mixed vectors. *Shape:* (n_rows, width).
+    sentences: Number of the sentence each row was read in, -1 for white space.
+        *Shape:* (n_rows,), int32.
     layers: All layers, where they were kept. *Shape:* (n_layers, n_rows, width).
     mean: What to subtract before a cosine, where the weights carry it. *Shape:* (width,).
     """
@@ -43,18 +45,24 @@ def write(
     doc: Doc,
     attribute: str,
     vectors: Floats,
+    sentences: NDArray[np.int32],
     *,
     layers: Floats | None = None,
     mean: Floats | None = None,
 ) -> Rows:
     """Keep arrays on a Doc, in place of what it had under this attribute.
 
-    vectors: *Shape:* (n_tokens, width). layers: *Shape:* (n_layers, n_tokens, width).
-    mean: *Shape:* (width,).
+    vectors: *Shape:* (n_tokens, width). sentences: *Shape:* (n_tokens,).
+    layers: *Shape:* (n_layers, n_tokens, width). mean: *Shape:* (width,).
 
     Returns what is kept.
     """
-    rows = Rows(text=_text(doc), offsets=character_offsets(doc).astype(np.int32), vectors=vectors)
+    rows = Rows(
+        text=_text(doc),
+        offsets=character_offsets(doc).astype(np.int32),
+        vectors=vectors,
+        sentences=sentences,
+    )
     if layers is not None:
         rows["layers"] = layers
     if mean is not None:
@@ -216,6 +224,7 @@ def _concatenate(
         text=text,
         offsets=np.concatenate([offsets for _, _, offsets in parts]),
         vectors=np.concatenate([rows["vectors"][index] for rows, index, _ in parts]),
+        sentences=_renumbered([rows["sentences"][index] for rows, index, _ in parts]),
     )
     if all("layers" in rows for rows, _, _ in parts):
         layers = [rows["layers"][:, index] for rows, index, _ in parts]
@@ -225,3 +234,13 @@ def _concatenate(
     if "mean" in first:
         joined["mean"] = first["mean"]
     return joined
+
+
+def _renumbered(parts: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """Sentence numbers of parts in a row, so that no two parts share one."""
+    numbers = []
+    first = 0
+    for part in parts:
+        numbers.append(np.where(part < 0, part, part + np.int32(first)))
+        first = max(first, int(numbers[-1].max(initial=-1)) + 1)
+    return np.concatenate(numbers)

@@ -147,6 +147,12 @@ class PretrainConfig:
                 "share_embedding_softmax needs word input (model.char_cnn: null): characters have "
                 "no embedding per word that the softmax could share"
             )
+        if self.optimizer == "adamw" and self.epsilon == 0.0:
+            raise ValueError(
+                "epsilon is 0: adamw would divide by zero where a gradient is zero; expected more"
+            )
+        if self.model.initial_state != "zero":  # measured when the training is done
+            object.__setattr__(self, "model", replace(self.model, initial_state="zero"))
         if self.order == "sentences":
             object.__setattr__(self, "carry_state", False)
 

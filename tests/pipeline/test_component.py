@@ -14,10 +14,13 @@ import torch
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
+from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.formats import WeightsError
 from spacy_elmo.pipeline.shim import BiLMShim
+from tests.pipeline.listening import listener
 from tests.pipeline.random_bilm import N_LAYERS, WIDTH
 
 Make = Callable[..., Language]
@@ -321,6 +324,36 @@ def test_beside_tok2vec_in_any_order(weights: Path) -> None:
         assert doc[0].tag_ in ("N", "V")
         results.append(doc._.elmo_vectors)
     assert close(results[0], results[1])
+
+
+@pytest.mark.parametrize("names", [["elmo", "tok2vec"], ["tok2vec", "elmo"]])
+def test_listeners_of_both_kinds_beside_static_vectors(
+    names: list[str], weights: Path, tmp_path: Path
+) -> None:
+    """Each of two taggers listens to its own kind; both train, and are the same when loaded."""
+    nlp = spacy.blank("en")
+    rng = np.random.default_rng(0)
+    for word in ("the", "bank", "raised"):
+        nlp.vocab.set_vector(word, rng.normal(size=8).astype("f"))
+    for name in names:
+        weighted = {"model": {"weights": str(weights)}, "frozen": False}
+        nlp.add_pipe(name, config=weighted if name == "elmo" else {})
+    static = {"@architectures": "spacy.Tok2VecListener.v1", "width": 96, "upstream": "*"}
+    for name, block in (("first", static), ("second", listener())):
+        model = {"@architectures": "spacy.Tagger.v2", "nO": None, "tok2vec": block}
+        nlp.add_pipe("tagger", name=name, config={"model": model})
+    examples = [Example.from_dict(nlp.make_doc("the bank raised"), {"tags": ["D", "N", "V"]})]
+    nlp.initialize(lambda: examples)
+    optimizer = Adam(0.02)
+    for _ in range(30):
+        losses = nlp.update(examples, sgd=optimizer, losses={})
+    assert losses["elmo"] > 0
+    assert losses["tok2vec"] > 0
+    nlp.to_disk(tmp_path / "saved")
+    for each in (nlp, spacy.load(tmp_path / "saved")):
+        for left_out in ("first", "second"):
+            with each.select_pipes(disable=[left_out]):
+                assert [token.tag_ for token in each("the bank raised")] == ["D", "N", "V"]
 
 
 def test_labels_make_no_sense(nlp: Language) -> None:

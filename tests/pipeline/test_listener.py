@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,61 @@ def test_the_language_model_runs_once_per_batch(
     assert len(runs) == 1
     list(nlp.pipe([text for text, _ in TAGGED]))
     assert len(runs) == 2
+    nlp.update(examples, annotates=["tagger_0", "tagger_2"])
+    assert len(runs) == 3
+
+
+TWO_SENTENCES = "The bank raised rates . They sat on a river bank ."
+
+
+@pytest.mark.parametrize("disabled", [["tagger_1"], ["tagger_0", "tagger_1"]])
+def test_a_pipe_disabled_while_spacy_linked_is_fed_again(
+    disabled: list[str], weights: Path, tmp_path: Path
+) -> None:
+    """spaCy links without it, and tells nobody when it is enabled. What it hears of a Doc is what
+    the component read, although sentence boundaries have been set in between."""
+    nlp, examples = make(weights, {"projection": 4}, {"projection": 4, "layer_norm": True})
+    nlp.add_pipe("sentencizer", after="elmo")
+    nlp.initialize(lambda: examples)
+    nlp.to_disk(tmp_path / "saved")
+    heard = [first_listener(nlp, name).predict([nlp(TWO_SENTENCES)])[0] for name in disabled]
+    loaded = spacy.load(tmp_path / "saved", disable=disabled)
+    pipe: Any = loaded.get_pipe("elmo")
+    for name in disabled:
+        assert name not in pipe.listening_components
+        loaded.enable_pipe(name)
+    doc = loaded(TWO_SENTENCES)
+    assert sorted(pipe.listening_components) == ["tagger_0", "tagger_1"]
+    for name, expected in zip(disabled, heard, strict=True):
+        for each in (doc, loaded(TWO_SENTENCES)):
+            found = first_listener(loaded, name).predict([each])[0]
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_pipe_disabled_while_spacy_linked_trains_the_model(weights: Path) -> None:
+    """`spacy train` disables sourced pipes while it initialises the others."""
+    nlp, examples = make(weights, {"projection": 8}, elmo={"frozen": False})
+    nlp.initialize(lambda: examples)
+    with nlp.select_pipes(disable=["tagger_0"]):
+        nlp.initialize(lambda: examples)
+    optimizer = Adam(0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nlp.update(examples, sgd=optimizer)
+        losses = nlp.update(examples, sgd=optimizer)
+    assert losses["elmo"] > 0
+
+
+def test_pipes_can_be_pickled_in_the_middle_of_an_update(weights: Path) -> None:
+    """As for a process that is spawned; gradients wait for a pipe that was left out."""
+    nlp, examples = make(weights, {"projection": 8}, {"projection": 4}, elmo={"frozen": False})
+    nlp.initialize(lambda: examples)
+    nlp.update(examples, exclude=["tagger_1"])
+    copied: Any = pickle.loads(pickle.dumps([pipe for _, pipe in nlp.pipeline]))
+    docs = [nlp.make_doc("A river bank")]
+    for pipe in copied:
+        list(pipe.pipe(docs))
+    assert [token.tag_ for token in docs[0]] == [token.tag_ for token in nlp("A river bank")]
 
 
 def test_layers_do_not_outlive_their_use(weights: Path) -> None:

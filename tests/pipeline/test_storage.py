@@ -34,7 +34,8 @@ def numbered(
     doc = Doc(vocab, words=words, spaces=spaces)
     rows = np.arange(first, first + len(words), dtype=np.float32)[:, None]
     rows[[token.is_space for token in doc]] = 0
-    storage.write(doc, "elmo", rows)
+    sentences = np.array([-1 if token.is_space else 0 for token in doc], dtype=np.int32)
+    storage.write(doc, "elmo", rows, sentences)
     return doc
 
 
@@ -208,7 +209,8 @@ def test_joining_whole_docs_gives_their_rows(texts: list[list[str]], data: st.Da
 def test_docs_of_other_models_do_not_join() -> None:
     vocab = VOCAB
     one, two = numbered(vocab, ["a"], 1), numbered(vocab, ["b"], 2)
-    storage.write(two, "elmo", np.zeros((1, 3), dtype=np.float32))
+    other = np.zeros((1, 3), dtype=np.float32)
+    storage.write(two, "elmo", other, np.zeros(1, dtype=np.int32))
     joined = Doc.from_docs([one, two])
     assert joined is not None
     with pytest.raises(ValueError, match=r"different widths \[1, 3\]"):
