@@ -80,14 +80,16 @@ def with_setting(rows: Sequence[Row], fraction: float, steps: int) -> list[Row]:
     return [row for row in rows if (row["fraction"], row["steps"]) == (fraction, steps)]
 
 
-def check_weights(rows: Sequence[Row]) -> None:
-    """Raises SystemExit where the rows are of several weights: they are no seeds of each other.
+def by_weights(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows for each set of weights: its own, and those of tok2vec.
 
-    >>> check_weights([{"side": "tok2vec"}, {"side": "elmo", "weights": "bilm@1a2b3c4d"}])
+    >>> list(by_weights([{"side": "tok2vec"}, {"side": "elmo", "weights": "bilm@1a2b3c4d"}]))
+    ['bilm@1a2b3c4d']
     """
-    names = sorted({row["weights"] for row in rows if row["side"] == "elmo"})
-    if len(names) > 1:
-        raise SystemExit(f"rows of different weights: {', '.join(names)}. Make a file for each")
+    default = [row for row in rows if row["side"] == "tok2vec"]
+    elmo = [row for row in rows if row["side"] == "elmo"]
+    names = dict.fromkeys(row["weights"] for row in elmo)
+    return {name: [*default, *(r for r in elmo if r["weights"] == name)] for name in names}
 
 
 def mean(rows: Sequence[Row]) -> float:
@@ -125,11 +127,10 @@ def main(
     results: Path = typer.Argument(Path("build/rows.json"), help="JSON file of rows."),
 ) -> None:
     """Print the tables."""
-    rows = srsly.read_json(results)
-    check_weights(rows)
-    minutes = sum(row["train_seconds"] for row in rows) / 60
-    print(f"{len(rows)} rows, {minutes:.0f} minutes of training\n\n{comparison(rows)}")
-    print(f"\n{mixes(rows)}")
+    for name, rows in by_weights(srsly.read_json(results)).items():
+        minutes = sum(row["train_seconds"] for row in rows) / 60
+        print(f"{name}: {len(rows)} rows, {minutes:.0f} minutes of training\n")
+        print(f"{comparison(rows)}\n\n{mixes(rows)}\n")
 
 
 if __name__ == "__main__":

@@ -47,13 +47,19 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
 
 
 def token_sentences(doc: Doc, rows: Rows) -> NDArray[np.int64]:
-    """Sentence number of each token: that of its first piece. *Shape:* (n_tokens,)."""
-    starts = token_facts(doc, "IDX")[:, 0]
+    """Number of each token's sentence as `elmo` read it, whatever boundaries were set since; -1 for
+    white space. *Shape:* (n_tokens,)."""
     numbers = np.asarray(rows["sentences"], dtype=np.int64)
-    if len(starts) == 0 or len(numbers) == 0:
-        return np.full(len(starts), -1, dtype=np.int64)
-    first = np.searchsorted(rows["offsets"][:, 1], starts, side="right")
-    return numbers[np.minimum(first, len(numbers) - 1)]
+    words = np.flatnonzero(numbers >= 0)
+    found = np.full(len(doc), -1, dtype=np.int64)
+    is_word = ~space_mask(doc)
+    if len(words):
+        # A token has the sentence of its first piece that is a word: the retokenizer may have
+        # merged white space into it.
+        starts = token_facts(doc, "IDX")[is_word, 0]
+        first = np.searchsorted(rows["offsets"][words, 1], starts, side="right")
+        found[is_word] = numbers[words[np.minimum(first, len(words) - 1)]]
+    return found
 
 
 def _gather(

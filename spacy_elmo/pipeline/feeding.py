@@ -14,12 +14,13 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer
 
 from . import attributes, storage
+from .alignment import token_rows, token_sentences
 from .architectures import BiLMModel, begin_layers, encode_layers, get_shim
 from .gradients import Gradients
 from .link import Answer
 from .listener import ElmoListener
 from .passing import DocLayers, PassingLayers, layers_of
-from .sentences import sentence_numbers, sentences_read
+from .sentences import sentence_numbers
 
 
 class OpenUpdate:
@@ -27,7 +28,7 @@ class OpenUpdate:
     component, or another process, takes no part in it.
 
     gradients: Those still to come. deferred: What is to use them then.
-    docs: The Docs by their id and their layers, while the weights are those these are from.
+    docs: The Docs by their id and their layers, until the weights are updated.
     """
 
     def __init__(self) -> None:
@@ -161,7 +162,9 @@ class Feeding:
 
     def _sentences(self, doc: Doc) -> NDArray[np.int64]:
         rows = storage.read(doc, self.attribute)
-        return sentence_numbers(doc) if rows is None else sentences_read(doc, rows)
+        if rows is None or token_rows(doc, rows, "vectors") is None:  # some text it has not read
+            return sentence_numbers(doc)
+        return token_sentences(doc, rows)
 
     def update(
         self,

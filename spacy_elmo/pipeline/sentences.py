@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from spacy.tokens import Doc
 
-from .alignment import token_sentences
-from .facts import space_mask, token_facts
-from .storage import Floats, Rows
+from .facts import token_facts
+from .storage import Floats
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,3 @@ def sentence_numbers(doc: Doc) -> NDArray[np.int64]:
     numbers = np.full(len(doc), -1, dtype=np.int64)
     numbers[rows] = np.cumsum(np.diff(boundaries, prepend=boundaries[:1]) > 0)
     return numbers
-
-
-def sentences_read(doc: Doc, rows: Rows) -> NDArray[np.int64]:
-    """Number of each token's sentence as `elmo` read it, whatever boundaries were set since; -1 for
-    white space. *Shape:* (n_tokens,)."""
-    numbers = token_sentences(doc, rows)
-    space = space_mask(doc)
-    # A word may begin with white space that the retokenizer has merged into it.
-    filled = np.maximum(np.maximum.accumulate(numbers), 0)
-    read: NDArray[np.int64] = np.where(space, -1, np.where(numbers < 0, filled, numbers))
-    return read

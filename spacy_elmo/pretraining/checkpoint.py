@@ -30,6 +30,10 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used: damaged, or of another run."""
 
 
+class DamagedCheckpoint(CheckpointError):
+    """A checkpoint that was cut or altered."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """tensors: By name, on the CPU. state: JSON values."""
@@ -80,18 +84,24 @@ def found(folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read and check a checkpoint. Raises CheckpointError, naming the file, if it is damaged."""
+    """Read and check a checkpoint.
+
+    Raises CheckpointError, naming the file, if it cannot be read, and DamagedCheckpoint if that is
+    for good.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: cannot be read as a checkpoint: {error}") from error
+    except SafetensorError as error:
+        raise DamagedCheckpoint(f"{path}: cannot be read as a checkpoint: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
     if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
         raise CheckpointError(f"{path}: not a checkpoint of version {VERSION} of this package")
     text = metadata["state"]
     if str(_checksum(tensors, text)) != metadata["checksum"]:
-        raise CheckpointError(f"{path}: damaged: its checksum does not match its contents")
+        raise DamagedCheckpoint(f"{path}: damaged: its checksum does not match its contents")
     return Checkpoint(tensors, json.loads(text))
 
 

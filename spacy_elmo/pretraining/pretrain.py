@@ -62,7 +62,7 @@ def pretrain(
         progress.say(f"Starting from {init}: {told}")
     for one in filter(None, (text, held)):
         _check_characters(one, config)
-    name = None if init is None else Path(init).name
+    name = None if init is None else Path(init).resolve().name
     training = Training(text, config, group, lm, init=name)
     trainer = Trainer(training, out / TRAINING, held, progress)
     if trainer.resume():

@@ -14,6 +14,12 @@ from spacy_elmo.pretraining.training import Training
 def check_same_run(path: Path, state: Mapping[str, Any], training: Training) -> None:
     """Raises CheckpointError naming what differs. Budget and reports may change."""
     config, corpus = training.config, training.corpus.meta
+    if "init" in state and state["init"] != training.init:
+        first, other = (name or "random weights" for name in (state["init"], training.init))
+        raise CheckpointError(
+            f"{path} is of a run that started from {first}, this one is to start from {other}: "
+            "give the same --init, or train into another folder"
+        )
     free = {*BUDGET, *REPORTS}
     before, now = (
         _flat({name: value for name, value in values.items() if name not in free})
@@ -35,12 +41,6 @@ def check_same_run(path: Path, state: Mapping[str, Any], training: Training) -> 
             f"{state['corpus'].get('n_vocabulary')} words; this one has {corpus.get('n_tokens')} "
             f"and {corpus.get('n_vocabulary')}). Train into another folder, or start from those "
             "weights with --init"
-        )
-    if state["init"] != training.init:
-        first, other = (name or "random weights" for name in (state["init"], training.init))
-        raise CheckpointError(
-            f"{path} is of a run that started from {first}, this one is to start from {other}: "
-            "give the same --init, or train into another folder"
         )
 
 

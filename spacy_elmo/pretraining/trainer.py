@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from spacy_elmo.pretraining import checkpoint as checkpoints
-from spacy_elmo.pretraining.checkpoint import CheckpointError
+from spacy_elmo.pretraining.checkpoint import CheckpointError, DamagedCheckpoint
 from spacy_elmo.pretraining.corpus import Corpus
 from spacy_elmo.pretraining.evaluate import (
     Perplexity,
@@ -107,7 +107,8 @@ class Trainer:
                 saved = checkpoints.read(path)
             except CheckpointError as error:
                 self.progress.say(f"{error}. Going back to the one before it.")
-                damaged.append(path)
+                if isinstance(error, DamagedCheckpoint):
+                    damaged.append(path)
                 continue
             check_same_run(path, saved.state, self.training)
             self.training.restore(saved)
@@ -214,7 +215,9 @@ class Trainer:
                 "end: lower learning_rate or clip_norm. The last good checkpoint is in "
                 f"{self.checkpoint_folder}"
             )
+        seconds = training.seconds
         self.resume()
+        training.seconds = seconds  # what is undone took its time all the same
         training.rate_factor = factor
         self.progress.say(
             f"The loss is no finite number at step {step}: back to step {training.step}, and on "

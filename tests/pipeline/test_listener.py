@@ -18,6 +18,8 @@ from spacy.training import Example
 from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
+from spacy_elmo.pipeline import storage
+from spacy_elmo.pipeline.alignment import token_sentences
 from spacy_elmo.pipeline.listener import ElmoListener
 from spacy_elmo.pipeline.shim import BiLMShim
 from tests.pipeline.listening import GOLD, TAGGED, listener, make, tagged, tagger_config, tags
@@ -134,6 +136,35 @@ def test_a_pipe_disabled_while_spacy_linked_is_fed_again(
         for each in (doc, loaded(TWO_SENTENCES)):
             found = first_listener(loaded, name).predict([each])[0]
             np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_sentences_are_those_that_were_read(weights: Path) -> None:
+    """Asked for again, the layers of a Doc are computed from the sentences the component read,
+    also where the retokenizer has merged white space into a word; but where it has not read some of
+    the text, the Doc's own boundaries count."""
+    nlp, examples = make(weights, {"layer_norm": True})
+    nlp.add_pipe("sentencizer", first=True)
+    nlp.initialize(lambda: examples)
+    node = first_listener(nlp)
+    doc = nlp("The bank . \n Three rivers .")
+    expected = node.predict([doc])[0]
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[3:5])
+    assert doc[3].text == "\n Three"
+    for token in doc[1:]:
+        token.is_sent_start = False
+    found = node.predict([doc])[0]
+    np.testing.assert_allclose(found[:3], expected[:3], atol=1e-6)
+    rows = storage.read(doc, "elmo")
+    assert rows is not None
+    assert token_sentences(doc, rows).tolist() == [0, 0, 0, 1, 1, 1]
+
+    raw = nlp.make_doc("A bank . The river .")
+    raw[3].is_sent_start = True
+    joined = Doc.from_docs([nlp("They sat ."), raw])
+    assert joined is not None
+    alone = node.predict([raw])[0]
+    np.testing.assert_allclose(node.predict([joined])[0][-len(raw) :], alone, atol=1e-5)
 
 
 def test_a_pipe_disabled_while_spacy_linked_trains_the_model(weights: Path) -> None:
