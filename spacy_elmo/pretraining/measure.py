@@ -14,7 +14,7 @@ from spacy_elmo.pretraining.evaluate import (
     running_perplexity,
     sentence_perplexity,
 )
-from spacy_elmo.pretraining.prepare import COUNTS, prepare
+from spacy_elmo.pretraining.prepare import COUNTS, READ, prepare
 from spacy_elmo.pretraining.reading import OTHER_THAN_PLAIN
 from spacy_elmo.pretraining.vocabulary import write_words
 
@@ -72,7 +72,7 @@ def measure(
                 max_characters=50 if cnn is None else cnn.max_characters_per_token,
             )
             for name, meaning in COUNTS.items():
-                if meta[name]:
+                if meta[name] and name not in READ:
                     tell(f"{source}: {meta[name]:,} {meaning}")
         corpus = Corpus(path, lm.vocabulary)
         if lm.initial_state == "carry":

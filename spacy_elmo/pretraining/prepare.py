@@ -35,6 +35,8 @@ COUNTS = {
     "boundary_symbols": "tokens <S> and </S> left out",
 }
 """What `corpus.json` counts besides its sizes, and what that means."""
+READ = ("documents", "lines")
+"""Those of them that count what was read; the others what was left out or repaired."""
 
 _BUFFER = 1 << 20  # ids copied at a time
 

@@ -122,7 +122,11 @@ def test_evaluate_tells_what_was_repaired(model: Path, tmp_path: Path) -> None:
     text.write_bytes(b"the c\xffat .\n\n")
     result = _run("evaluate", model, text)
     assert result.exit_code == 0, result.output
-    assert f"{text}: 1 " in result.stderr
+    told = [line for line in result.stderr.splitlines() if str(text) in line]
+    assert told == [
+        f"{text}: 1 empty lines left out",
+        f"{text}: 1 undecodable bytes replaced by U+FFFD",
+    ]
 
 
 def test_evaluate_needs_a_softmax(model: Path, tmp_path: Path) -> None:
