@@ -11,7 +11,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 BESIDE = ROOT.parent / "shared" / "eval"
-EVAL = BESIDE if BESIDE.is_dir() and not ASSETS.is_dir() else ASSETS
+EVAL = BESIDE if BESIDE.is_dir() and not any(ASSETS.glob("*")) else ASSETS
 """Where the data sets are looked for by default: where `spacy project assets` puts them, or else
 beside the checkout."""
 
