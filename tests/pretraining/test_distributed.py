@@ -75,3 +75,11 @@ def test_shares_of_the_gradients_add_up(
     for name, (rows, value) in expected.rows.items():
         assert all(torch.equal(part.rows[name][0], rows) for part in parts)
         torch.testing.assert_close(sum(part.rows[name][1] for part in parts), value, msg=name)
+
+
+def test_each_process_draws_its_own_dropout(tmp_path: Path) -> None:
+    made = config(dropout=0.5)
+    text = make_corpus(tmp_path, number=20)
+    steppers = [new_training(text, made, Group(rank, 2)).stepper for rank in range(2)]
+    drawn = [torch.rand(8, generator=each._generator(0, 0)) for each in steppers]
+    assert not torch.equal(*drawn)

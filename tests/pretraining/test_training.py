@@ -187,6 +187,7 @@ def test_configs_round_trip() -> None:
         ({"order": "random"}, "order is 'random': expected one of text, shuffled, sentences"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"tokens": 0}, "tokens is 0: expected more than 0"),
+        ({"epsilon": 0.0}, "epsilon is 0: adamw would divide by zero"),
     ],
 )
 def test_wrong_configs(values: dict[str, Any], message: str) -> None:
