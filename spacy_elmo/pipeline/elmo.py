@@ -145,7 +145,7 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
     def _annotated(self, docs: list[Doc], handle_error: Callable[..., Any]) -> list[Doc]:
         try:
             self.set_annotations(docs, self.predict(docs))
-        except Exception as error:
+        except Exception as error:  # whatever it is, spaCy's error handler decides
             if len(docs) == 1:
                 handle_error(self.name, self, docs, error)
                 return []

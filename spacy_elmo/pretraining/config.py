@@ -197,9 +197,8 @@ class PretrainConfig:
 
         Raises ValueError if there is none at all: the training would never end.
         """
-        given = {"epochs": epochs, "tokens": tokens, "seconds": seconds}
-        if any(value is not None for value in given.values()):
-            return replace(self, **given)  # type: ignore[arg-type]
+        if any(value is not None for value in (epochs, tokens, seconds)):
+            return replace(self, epochs=epochs, tokens=tokens, seconds=seconds)
         if self.epochs is None and self.tokens is None and self.seconds is None:
             raise ValueError("no budget: set epochs, tokens or seconds")
         return self

@@ -133,9 +133,10 @@ def sampled_loss(
     log_expected: *Shape:* (rows,).
     targets: Row of each position's target. *Shape:* (positions,).
     """
-    return _SampledLoss.apply(  # type: ignore[no-any-return,no-untyped-call]
+    loss: Tensor = _SampledLoss.apply(  # type: ignore[no-untyped-call]
         hidden, weight, bias, log_expected, targets, n_negatives
     )
+    return loss
 
 
 class _SampledLoss(torch.autograd.Function):
