@@ -26,7 +26,7 @@ from tasks import MIXES, SIDES, TASKS, Task, learned_mixes, task_config
 
 from spacy_elmo.formats import resolve
 
-KEY = ("task", "side", "fraction", "seed", "mix", "steps", "weights")
+KEY = ("task", "side", "fraction", "seed", "mix", "steps", "width", "weights")
 """What tells one row from another."""
 WEIGHT_FILES = (".json", ".safetensors", ".hdf5", ".h5")
 """Endings of the files that decide what vectors a biLM gives; others may change beside them."""
@@ -76,6 +76,7 @@ def main(
     steps: int | None = typer.Option(None, help="Of training; left out: the task's own."),
     weights: str = typer.Option("en_elmo_sm", help="Name or path of the biLM's weights."),
     mix: str = typer.Option("learned", help=f"One of {', '.join(MIXES)}."),
+    width: int | None = typer.Option(None, help="Of the encoder; left out: the side's own."),
     data: Path = typer.Option(Path("build/data"), help="Data sets as .spacy files."),
     results: Path = typer.Option(Path("build/rows.json"), help="JSON file of all rows."),
 ) -> None:
@@ -88,12 +89,12 @@ def main(
     if steps is None:
         raise SystemExit(f"say how many --steps: {task} has none set for a fraction of {fraction}")
     row: dict[str, Any] = {"task": task, "side": side, "fraction": fraction, "seed": seed}
-    row |= {"steps": steps}
+    row |= {"steps": steps} if width is None else {"steps": steps, "width": width}
     row |= {"mix": mix, "weights": fingerprint(weights)} if side == "elmo" else {}
     if any(same(row, other) for other in read_rows(results)):
         print(f"{results} has this row: {row}")
         return
-    config = task_config(chosen, side, weights=weights, mix=mix)
+    config = task_config(chosen, side, weights=weights, mix=mix, width=width)
     with tempfile.TemporaryDirectory() as work:
         values = {"config": config, "fraction": fraction, "seed": seed, "steps": steps}
         row |= measure(chosen, values, data, Path(work))

@@ -1,7 +1,8 @@
 """All rows of the comparison, one process each; rows that are there already are left out.
 
 Three seeds for tagging, one for the rest; then the mixes, with a tenth of the training data
-alone to keep them cheap. It can be stopped at any time and goes on with the next row.
+alone to keep them cheap; then tagging with wider encoders, with all of the data. It can be stopped
+at any time and goes on with the next row.
 
     python scripts/rows.py --weights en_elmo_sm
 """
@@ -17,6 +18,7 @@ import typer
 from tasks import SIDES, TASKS
 
 SEEDS = {"tagging": (0, 1, 2)}
+WIDE = 256  # half of what the packaged model's vectors have
 
 
 def plan(only: str | None = None) -> Iterator[list[str]]:
@@ -37,6 +39,10 @@ def plan(only: str | None = None) -> Iterator[list[str]]:
         for seed in SEEDS.get(name, (0,)):
             for mix in ("last", "average"):
                 yield [name, "elmo", "--fraction=0.1", f"--seed={seed}", f"--mix={mix}"]
+    if "tagging" in tasks:
+        for seed in SEEDS["tagging"]:
+            for side in SIDES:
+                yield ["tagging", side, "--fraction=1.0", f"--seed={seed}", f"--width={WIDE}"]
 
 
 def main(

@@ -123,6 +123,16 @@ def speed(rows: Sequence[Row]) -> int:
     return max(int(row["words_per_second"]) for row in rows)
 
 
+def by_width(rows: Sequence[Row]) -> dict[int | None, list[Row]]:
+    """The rows for each width of the encoder; first None, where each side has its own.
+
+    >>> by_width([{"width": 256, "seed": 0}, {"seed": 0}])
+    {None: [{'seed': 0}], 256: [{'width': 256, 'seed': 0}]}
+    """
+    widths = sorted({row["width"] for row in rows if "width" in row})
+    return {width: [r for r in rows if r.get("width") == width] for width in (None, *widths)}
+
+
 def main(
     results: Path = typer.Argument(Path("build/rows.json"), help="JSON file of rows."),
 ) -> None:
@@ -130,7 +140,12 @@ def main(
     for name, rows in by_weights(srsly.read_json(results)).items():
         minutes = sum(row["train_seconds"] for row in rows) / 60
         print(f"{name}: {len(rows)} rows, {minutes:.0f} minutes of training\n")
-        print(f"{comparison(rows)}\n\n{mixes(rows)}\n")
+        for width, of_width in by_width(rows).items():
+            if width is not None:
+                print(f"Both sides with an encoder of width {width}:\n")
+            for table in (comparison(of_width), mixes(of_width)):
+                if table.count("\n") > 1:  # more than a header
+                    print(f"{table}\n")
 
 
 if __name__ == "__main__":

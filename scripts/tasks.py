@@ -73,17 +73,19 @@ def task_config(
     *,
     weights: str = "en_elmo_sm",
     mix: str = "learned",
+    width: int | None = None,
 ) -> Config:
     """A training config.
 
     side: "tok2vec": spaCy's default pipeline for a CPU; "elmo": the same pipe on a frozen biLM.
     weights, mix: Of the latter. mix: "learned", "average" or "last".
+    width: Of the encoder's layers; None: that of spaCy's tok2vec, or of `init-config`.
     """
     if side == "elmo":
         config = elmo_config("en", [task.pipe], weights=weights)
+        layers = config["components"][task.pipe]["model"]["tok2vec"]
         if mix == "average":
-            embed = config["components"][task.pipe]["model"]["tok2vec"]["embed"]
-            embed["elmo"]["layer_l2"] = AVERAGE_L2
+            layers["embed"]["elmo"]["layer_l2"] = AVERAGE_L2
         elif mix == "last":
             config["initialize"]["after_init"] = {"@callbacks": LAST_LAYER}
     else:
@@ -91,7 +93,10 @@ def task_config(
         config = init_config(lang="en", pipeline=[task.pipe], optimize="accuracy")
         small = init_config(lang="en", pipeline=["tagger"], optimize="efficiency")
         config["components"]["tok2vec"] = small["components"]["tok2vec"]
+        layers = config["components"]["tok2vec"]["model"]
         config["paths"]["vectors"] = None
+    if width is not None:
+        layers["embed"]["width"] = layers["encode"]["width"] = width
     for corpus in ("train", "dev"):
         config["corpora"][corpus]["gold_preproc"] = True
     return Config(config)

@@ -310,8 +310,8 @@ def data(tmp_path: Path) -> Path:
 def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
     results = data / "rows.json"
 
-    def row(side: str, mix: str = "learned", seed: int = 0) -> None:
-        row_main("tagging", side, 0.5, seed, 10, weights, mix, data, results)
+    def row(side: str, mix: str = "learned", width: int | None = None) -> None:
+        row_main("tagging", side, 0.5, 0, 10, weights, mix, width, data, results)
 
     row("tok2vec")
     for mix in ("learned", "average", "last"):
@@ -333,6 +333,9 @@ def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture
     assert "| 50% (52) " in comparison(rows)
     assert "0.00 0.00 1.00" not in mixes(rows)
     assert f"{100 * last['score']:.2f}" in mixes(rows)
+    for side in ("tok2vec", "elmo"):
+        row(side, width=16)
+    assert [r.get("width") for r in srsly.read_json(results)] == [None] * 4 + [16] * 2
 
 
 def test_processes_share_a_file_of_rows(tmp_path: Path) -> None:
@@ -397,6 +400,25 @@ def test_tables_are_of_one_model_each(tmp_path: Path, capsys: pytest.CaptureFixt
     assert first.count("| 10.00 ") == second.count("| 10.00 ") == 1
 
 
+def test_tables_are_of_one_width_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [made_up("elmo", 0.2), made_up("tok2vec", 0.1)]
+    rows += [made_up("tok2vec", 0.3, width=256), made_up("elmo", 0.4, width=256)]
+    srsly.write_json(tmp_path / "rows.json", rows)
+    table_main(tmp_path / "rows.json")
+    own, wide = capsys.readouterr().out.split("Both sides with an encoder of width 256:")
+    scores = ("10.00", "20.00", "30.00", "40.00")
+    assert [own.count(f"| {score} ") for score in scores] == [1, 1, 0, 0]
+    assert [wide.count(f"| {score} ") for score in scores] == [0, 0, 1, 1]
+
+
+def test_a_width_is_that_of_all_layers() -> None:
+    for side, pipe in (("tok2vec", "tok2vec"), ("elmo", "tagger")):
+        config = task_config(TASKS["tagging"], side, width=48)
+        model = config["components"][pipe]["model"]
+        layers = model if side == "tok2vec" else model["tok2vec"]
+        assert (layers["embed"]["width"], layers["encode"]["width"]) == (48, 48)
+
+
 def test_the_same_pipe_on_both_sides() -> None:
     for task in TASKS.values():
         ours, default = (task_config(task, side) for side in ("elmo", "tok2vec"))
@@ -409,7 +431,7 @@ def test_the_same_pipe_on_both_sides() -> None:
 
 def test_every_row_is_planned_once() -> None:
     rows = [tuple(arguments) for arguments in plan()]
-    assert len(rows) == len(set(rows)) == (2 * 4 + 2) * (3 + 1 + 1 + 1)
+    assert len(rows) == len(set(rows)) == (2 * 4 + 2) * (3 + 1 + 1 + 1) + 2 * 3
     assert {arguments[0] for arguments in rows} == set(TASKS)
 
 
