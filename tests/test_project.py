@@ -139,7 +139,7 @@ def test_the_package_runs_beside_our_wheel(project: Path, wheel: Path, tmp_path:
         "print(spacy_elmo.__file__)\n"
         "print(doc[1].tag_, doc[1]._.elmo.shape, spacy.load('en_elmo_smoke').pipe_names)\n"
     )
-    printed = run(python, "-c", code, cwd=tmp_path).splitlines()
+    printed = run(python, "-I", "-c", code, cwd=tmp_path).splitlines()
     assert printed[-2].startswith(str(tmp_path / "venv"))
     assert printed[-1].endswith(" (64,) ['elmo', 'tagger']")
 
