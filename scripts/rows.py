@@ -18,7 +18,7 @@ import typer
 from tasks import SIDES, TASKS
 
 SEEDS = {"tagging": (0, 1, 2)}
-WIDE = 256  # half of what the packaged model's vectors have
+WIDE = 256  # as wide as the vectors of the packaged model
 
 
 def plan(only: str | None = None) -> Iterator[list[str]]:
