@@ -89,7 +89,7 @@ def main(
     if steps is None:
         raise SystemExit(f"say how many --steps: {task} has none set for a fraction of {fraction}")
     row: dict[str, Any] = {"task": task, "side": side, "fraction": fraction, "seed": seed}
-    row |= {"steps": steps} if width is None else {"steps": steps, "width": width}
+    row |= {"steps": steps, "width": width}
     row |= {"mix": mix, "weights": fingerprint(weights)} if side == "elmo" else {}
     if any(same(row, other) for other in read_rows(results)):
         print(f"{results} has this row: {row}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import srsly
 import typer
@@ -19,30 +19,48 @@ Row = dict[str, Any]
 LEARNED = (None, "learned")  # a row of tok2vec has no mix
 
 
+class Setting(NamedTuple):
+    """What both sides of a comparison have in common.
+
+    fraction: Of the training data. width: Of the encoders; None: each side's own.
+    """
+
+    fraction: float
+    steps: int
+    width: int | None
+
+    @classmethod
+    def of(cls, row: Row) -> Setting:
+        """That of a row."""
+        return cls(row["fraction"], row["steps"], row.get("width"))
+
+
 def comparison(rows: Sequence[Row]) -> str:
-    """tok2vec against elmo, for every task, share of the data and number of steps that has both."""
+    """tok2vec against elmo, for every task and setting that has both."""
     table = []
     for name, task in TASKS.items():
         of_task = [row for row in rows if row["task"] == name and row.get("mix") in LEARNED]
         sides = [[row for row in of_task if row["side"] == side] for side in SIDES]
-        for fraction, steps in settings(of_task):
-            default, elmo = (with_setting(side, fraction, steps) for side in sides)
+        for setting in settings(of_task):
+            default, elmo = (with_setting(side, setting) for side in sides)
             if default and elmo:
                 table.append(
                     (
                         task.title,
-                        f"{fraction:.0%} ({default[0]['n_train']:,})",
-                        f"{steps:,}",
+                        f"{setting.fraction:.0%} ({default[0]['n_train']:,})",
+                        f"{setting.steps:,}",
+                        f"{setting.width or ''}",
                         spread(default),
                         spread(elmo),
                         f"{100 * error_reduction(mean(default), mean(elmo)):+.0f} %",
-                        " / ".join(f"{speed(side):,}" for side in sides),
+                        " / ".join(f"{speed(side, setting.width):,}" for side in sides),
                     )
                 )
     header = (
         "task",
         "training data (sentences)",
         "steps",
+        "width",
         "tok2vec",
         "elmo",
         "fewer errors",
@@ -56,28 +74,29 @@ def mixes(rows: Sequence[Row]) -> str:
     table = []
     for name, task in TASKS.items():
         elmo = [row for row in rows if row["task"] == name and row["side"] == "elmo"]
-        for fraction, steps in settings(elmo):
-            chosen = with_setting(elmo, fraction, steps)
+        for setting in settings(elmo):
+            chosen = with_setting(elmo, setting)
             by_mix = {mix: [row for row in chosen if row["mix"] == mix] for mix in MIXES}
             if all(by_mix.values()):
                 learned = by_mix["learned"][0]["mixes"][task.pipe]
                 shares = " ".join(f"{share:.2f}" for share in learned["layers"])
                 cells = [spread(by_mix[mix]) for mix in ("last", "average", "learned")]
                 learned_cell = f"{shares}, gamma {learned['gamma']:.2f}"
-                setting = (task.title, f"{fraction:.0%}", f"{steps:,}")
-                table.append((*setting, *cells, learned_cell))
+                first = (task.title, f"{setting.fraction:.0%}", f"{setting.steps:,}")
+                table.append((*first, *cells, learned_cell))
     header = ("task", "data", "steps", "last layer", "plain average", "learned", "learned shares")
     return markdown(header, table)
 
 
-def settings(rows: Sequence[Row]) -> list[tuple[float, int]]:
-    """Shares of the training data and numbers of steps, the largest first."""
-    return sorted({(row["fraction"], row["steps"]) for row in rows}, reverse=True)
+def settings(rows: Sequence[Row]) -> list[Setting]:
+    """All settings of rows: the most data and steps first, then each side's own width."""
+    found = {Setting.of(row) for row in rows}
+    return sorted(found, key=lambda each: (-each.fraction, -each.steps, each.width or 0))
 
 
-def with_setting(rows: Sequence[Row], fraction: float, steps: int) -> list[Row]:
-    """Rows with this share of the training data and this number of steps."""
-    return [row for row in rows if (row["fraction"], row["steps"]) == (fraction, steps)]
+def with_setting(rows: Sequence[Row], setting: Setting) -> list[Row]:
+    """Rows with this setting."""
+    return [row for row in rows if Setting.of(row) == setting]
 
 
 def by_weights(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -117,20 +136,11 @@ def error_reduction(before: float, after: float) -> float:
     return round(1 - (1 - after) / (1 - before), 6)
 
 
-def speed(rows: Sequence[Row]) -> int:
-    """Words per second of the finished pipelines, which differ in their weights alone: the fastest
-    of them, for whatever else the machine had to do slows the others down."""
-    return max(int(row["words_per_second"]) for row in rows)
-
-
-def by_width(rows: Sequence[Row]) -> dict[int | None, list[Row]]:
-    """The rows for each width of the encoder; first None, where each side has its own.
-
-    >>> by_width([{"width": 256, "seed": 0}, {"seed": 0}])
-    {None: [{'seed': 0}], 256: [{'width': 256, 'seed': 0}]}
+def speed(rows: Sequence[Row], width: int | None) -> int:
+    """Words per second of the finished pipelines with encoders of a width, which differ in their
+    weights alone: the fastest of them, for whatever else the machine had to do slows others down.
     """
-    widths = sorted({row["width"] for row in rows if "width" in row})
-    return {width: [r for r in rows if r.get("width") == width] for width in (None, *widths)}
+    return max(int(row["words_per_second"]) for row in rows if row.get("width") == width)
 
 
 def main(
@@ -140,12 +150,7 @@ def main(
     for name, rows in by_weights(srsly.read_json(results)).items():
         minutes = sum(row["train_seconds"] for row in rows) / 60
         print(f"{name}: {len(rows)} rows, {minutes:.0f} minutes of training\n")
-        for width, of_width in by_width(rows).items():
-            if width is not None:
-                print(f"Both sides with an encoder of width {width}:\n")
-            for table in (comparison(of_width), mixes(of_width)):
-                if table.count("\n") > 1:  # more than a header
-                    print(f"{table}\n")
+        print(f"{comparison(rows)}\n\n{mixes(rows)}\n")
 
 
 if __name__ == "__main__":

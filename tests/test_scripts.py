@@ -381,8 +381,8 @@ def test_other_steps_are_no_other_seed() -> None:
     rows += [made_up("tok2vec", 0.3, steps=200), made_up("elmo", 0.4, steps=200)]
     rows += [made_up("elmo", 0.5, mix=mix) for mix in ("last", "average")]
     *_, longer, shorter = comparison(rows).splitlines()
-    assert [cell.strip() for cell in longer.split("|")[3:6]] == ["200", "30.00", "40.00"]
-    assert [cell.strip() for cell in shorter.split("|")[3:6]] == ["100", "10.00", "20.00"]
+    assert [cell.strip() for cell in longer.split("|")[3:7]] == ["200", "", "30.00", "40.00"]
+    assert [cell.strip() for cell in shorter.split("|")[3:7]] == ["100", "", "10.00", "20.00"]
     *_, rule, only = mixes(rows).splitlines()
     assert set(rule) == {"|", "-"}
     assert [cell.strip() for cell in only.split("|")[3:7]] == ["100", "50.00", "50.00", "20.00"]
@@ -400,15 +400,15 @@ def test_tables_are_of_one_model_each(tmp_path: Path, capsys: pytest.CaptureFixt
     assert first.count("| 10.00 ") == second.count("| 10.00 ") == 1
 
 
-def test_tables_are_of_one_width_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [made_up("elmo", 0.2), made_up("tok2vec", 0.1)]
-    rows += [made_up("tok2vec", 0.3, width=256), made_up("elmo", 0.4, width=256)]
-    srsly.write_json(tmp_path / "rows.json", rows)
-    table_main(tmp_path / "rows.json")
-    own, wide = capsys.readouterr().out.split("Both sides with an encoder of width 256:")
-    scores = ("10.00", "20.00", "30.00", "40.00")
-    assert [own.count(f"| {score} ") for score in scores] == [1, 1, 0, 0]
-    assert [wide.count(f"| {score} ") for score in scores] == [0, 0, 1, 1]
+def test_other_widths_are_no_other_seed() -> None:
+    wider = {"width": 256, "words_per_second": 500}
+    rows = [made_up("tok2vec", 0.3, **wider), made_up("elmo", 0.4, **wider)]
+    rows += [made_up("elmo", 0.2), made_up("tok2vec", 0.1), made_up("elmo", 0.5, width=64)]
+    *_, own, wide = comparison(rows).splitlines()
+    assert [cell.strip() for cell in own.split("|")[4:7]] == ["", "10.00", "20.00"]
+    assert [cell.strip() for cell in wide.split("|")[4:7]] == ["256", "30.00", "40.00"]
+    speeds = [line.split("|")[-2].strip() for line in (own, wide)]
+    assert speeds == ["1,000 / 1,000", "500 / 500"]
 
 
 def test_a_width_is_that_of_all_layers() -> None:
