@@ -33,11 +33,12 @@ setup(
     packages=find_packages(include=["spacy_elmo", "spacy_elmo.*"]),
     package_data={"spacy_elmo": ["py.typed", "models/**/*"]},
     entry_points={
-        "spacy_factories": ["elmo = spacy_elmo.pipeline.component:make_elmo"],
+        "spacy_factories": ["elmo = spacy_elmo.pipeline.factory:make_elmo"],
         "spacy_architectures": [
-            "spacy-elmo.BiLM.v1 = spacy_elmo.pipeline.architectures:build_bilm_v1",
-            "spacy-elmo.ElmoEmbed.v1 = spacy_elmo.pipeline.embed:build_elmo_embed_v1",
-            "spacy-elmo.ElmoListener.v1 = spacy_elmo.pipeline.listener:build_elmo_listener_v1",
+            "spacy-elmo.BiLM.v1 = spacy_elmo.pipeline.model.bilm:build_bilm_v1",
+            "spacy-elmo.ElmoEmbed.v1 = spacy_elmo.pipeline.listening.embed:build_elmo_embed_v1",
+            "spacy-elmo.ElmoListener.v1 = "
+            "spacy_elmo.pipeline.listening.listener:build_elmo_listener_v1",
         ],
         "spacy_cli": ["elmo = spacy_elmo.cli.spacy_plugin:app"],
     },

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining.batches import Batch
+from spacy_elmo.pretraining.batches.batches import Batch
 from spacy_elmo.pretraining.config import PretrainConfig
-from spacy_elmo.pretraining.language_model import layers_of
+from spacy_elmo.pretraining.step.language_model import layers_of
 
 
 class PlainTraining:

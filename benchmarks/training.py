@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.pretraining.batches import Batch
+from spacy_elmo.pretraining.batches.batches import Batch
 from spacy_elmo.pretraining.config import RECIPES, PretrainConfig
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.distributed import Group
-from spacy_elmo.pretraining.language_model import LayerStates, run_direction
-from spacy_elmo.pretraining.prepare import prepare
-from spacy_elmo.pretraining.sampled_softmax import sampled_loss
-from spacy_elmo.pretraining.training import Training
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.prepare import prepare
+from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.state import Training
+from spacy_elmo.pretraining.step.language_model import LayerStates, run_direction
+from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
 
 from .measure import peak_gflops, seconds
 from .plain_training import PlainTraining

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.pretraining.config import PretrainConfig
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.distributed import Group
-from spacy_elmo.pretraining.evaluate import (
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.perplexity.exact import (
     running_perplexity,
     sentence_perplexity,
     some_sentences,
 )
-from spacy_elmo.pretraining.output import WARM_SENTENCES
-from spacy_elmo.pretraining.training import Training
+from spacy_elmo.pretraining.report.output import WARM_SENTENCES
+from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.state import Training
 
 HELDOUT_TOKENS = 12_000
 HEADER = (

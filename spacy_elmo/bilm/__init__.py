@@ -1,8 +1,8 @@
 """The network: PyTorch and numpy only, no spaCy, no file formats."""
 
-from .bilm import BiLM
-from .config import BiLMConfig, CharCNNConfig
-from .scalar_mix import ScalarMix
-from .softmax import Softmax
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.scalar_mix import ScalarMix
+from spacy_elmo.bilm.softmax import Softmax
 
 __all__ = ["BiLM", "BiLMConfig", "CharCNNConfig", "ScalarMix", "Softmax"]

@@ -14,18 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .characters import BOS_WORD, EOS_WORD
-from .config import BiLMConfig
-from .encoding import DEFAULT_CACHE_SIZE, Sentence, check_sentences, encode_windows
-from .engine import Engine
-from .lstm import LSTMLayer
-from .packing import pack
-from .scalar_mix import ScalarMix
-from .softmax import Softmax
-from .stack import Stack
-from .state import CarriedState, State
-from .token_cache import TokenCache
-from .token_encoder import WordEmbedding, build_token_encoder
+from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
+from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.bilm.inference.cache import TokenCache
+from spacy_elmo.bilm.inference.engine import Engine
+from spacy_elmo.bilm.inference.windows import (
+    DEFAULT_CACHE_SIZE,
+    Sentence,
+    check_sentences,
+    encode_windows,
+)
+from spacy_elmo.bilm.lstm import LSTMLayer
+from spacy_elmo.bilm.packing import pack
+from spacy_elmo.bilm.scalar_mix import ScalarMix
+from spacy_elmo.bilm.softmax import Softmax
+from spacy_elmo.bilm.stack import Stack
+from spacy_elmo.bilm.state import CarriedState, State
+from spacy_elmo.bilm.token_encoder import WordEmbedding, build_token_encoder
 
 INITIAL_STATES = ("zero", "warm", "carry")
 
@@ -105,7 +110,7 @@ class BiLM(nn.Module):
         Raises `spacy_elmo.formats.WeightsError`, a ValueError, for anything that is wrong with
         the files, and ValueError for an initial state the weights do not have.
         """
-        from ..formats import load
+        from spacy_elmo.formats import load
 
         lm: BiLM = load(source, options=options, vocab=vocab, device=device)
         if initial_state is not None:
@@ -115,7 +120,7 @@ class BiLM(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write the weights: a path that ends in .hdf5 or .h5 becomes an HDF5 file with its
         options file beside it, any other a native directory."""
-        from ..formats import save
+        from spacy_elmo.formats import save
 
         save(self, path)
 
@@ -262,7 +267,7 @@ class BiLM(nn.Module):
 
         Raises ValueError when there is no sentence with a word.
         """
-        from .state import mean_state
+        from spacy_elmo.bilm.state import mean_state
 
         rows = [list(words) for words in check_sentences(sentences) if len(words)]
         if not rows:

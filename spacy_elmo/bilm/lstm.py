@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .activations import tanh_
+from spacy_elmo.bilm.activations import tanh_
 
 # TensorFlow's LSTMCell adds this to the forget gate at every step; weight files hold the bias
 # without it.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .encoding import Sentence
+from spacy_elmo.bilm.inference.windows import Sentence
 
 if TYPE_CHECKING:
-    from .bilm import BiLM
+    from spacy_elmo.bilm.bilm import BiLM
 
 
 def mean_layers(lm: BiLM, sentences: Iterable[Sentence]) -> Tensor:

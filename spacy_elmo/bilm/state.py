@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .characters import BOS_WORD, EOS_WORD
-from .config import BiLMConfig
+from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
+from spacy_elmo.bilm.config import BiLMConfig
 
 if TYPE_CHECKING:
-    from .bilm import BiLM
+    from spacy_elmo.bilm.bilm import BiLM
 
 # (layer, direction, sentences in packed order, their last h, their last c)
 LayerEnd = tuple[int, int, Tensor, Tensor, Tensor]

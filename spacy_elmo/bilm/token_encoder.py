@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .characters import BOS_WORD, EOS_WORD, PADDING, UNK_WORD, character_ids
-from .config import BiLMConfig, CharCNNConfig
-from .stack import Stack
+from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD, PADDING, UNK_WORD, character_ids
+from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.stack import Stack
 
 
 class Highway(nn.Module):

@@ -39,8 +39,8 @@ def evaluate(
     from wasabi import msg
 
     from spacy_elmo.formats import load
-    from spacy_elmo.pretraining.distributed import usable_device
-    from spacy_elmo.pretraining.measure import measure
+    from spacy_elmo.pretraining.perplexity.measure import measure
+    from spacy_elmo.pretraining.run.distributed import usable_device
 
     lm = load(model, device=usable_device(device))
     rows, figures = [], {}

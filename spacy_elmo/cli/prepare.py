@@ -43,8 +43,8 @@ def prepare(
     from tqdm import tqdm
     from wasabi import msg
 
-    from spacy_elmo.pretraining import prepare as text
-    from spacy_elmo.pretraining.reading import check_inputs, total_bytes
+    from spacy_elmo.pretraining.corpus import prepare as text
+    from spacy_elmo.pretraining.corpus.reading import check_inputs, total_bytes
 
     total = total_bytes(check_inputs(inputs, tokenized))
     with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:

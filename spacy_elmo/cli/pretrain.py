@@ -32,7 +32,7 @@ def pretrain(
     """
     from spacy_elmo.pretraining.config import read_config
     from spacy_elmo.pretraining.pretrain import pretrain as run
-    from spacy_elmo.pretraining.trainer import TrainingError
+    from spacy_elmo.pretraining.run.loop import TrainingError
 
     made = read_config(config, epochs, tokens, seconds)
     try:

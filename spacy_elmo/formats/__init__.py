@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from . import hdf5, native
-from .errors import WeightsError, problem
+from spacy_elmo.errors import WeightsError, problem
+from spacy_elmo.formats import native
+from spacy_elmo.formats.hdf5 import reader as hdf5
 
 if TYPE_CHECKING:
-    from ..bilm.bilm import BiLM
+    from spacy_elmo.bilm.bilm import BiLM
 
 __all__ = ["FORMATS", "WeightsError", "load", "resolve", "save"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..bilm.bilm import BiLM
-from ..bilm.config import BiLMConfig
-from ..bilm.softmax import Softmax
-from .blocks import check_finite
-from .errors import problem
-from .tensors import mean_tensors, network_tensors, state_tensors
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.bilm.softmax import Softmax
+from spacy_elmo.errors import problem
+from spacy_elmo.formats.blocks import check_finite
+from spacy_elmo.formats.tensors import mean_tensors, network_tensors, state_tensors
 
 
 def assemble(

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .errors import problem
-from .tensors import AS_IS, Layout, Place, Shape
+from spacy_elmo.errors import problem
+from spacy_elmo.formats.tensors import AS_IS, Layout, Place, Shape
 
 # Elements of a block (1 MB of float32): what loading needs beside the weights themselves.
 BLOCK = 1 << 18

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
-    from ..bilm.bilm import BiLM
+    from spacy_elmo.bilm.bilm import BiLM
 
 
 class Reader(Protocol):

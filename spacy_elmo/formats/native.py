@@ -20,13 +20,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..bilm.config import BiLMConfig
-from .assemble import assemble, config_to_store, tensors_to_store
-from .blocks import Stored, read_tensors
-from .errors import problem
-from .files import new_directory, read_json, write_json
-from .format import Format
-from .tensors import (
+from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.errors import problem
+from spacy_elmo.files import new_directory, read_json, write_json
+from spacy_elmo.formats.assemble import assemble, config_to_store, tensors_to_store
+from spacy_elmo.formats.blocks import Stored, read_tensors
+from spacy_elmo.formats.format import Format
+from spacy_elmo.formats.tensors import (
     Place,
     Shape,
     mean_tensors,
@@ -34,10 +34,10 @@ from .tensors import (
     softmax_tensors,
     state_tensors,
 )
-from .vocabulary import read_vocabulary, write_vocabulary
+from spacy_elmo.vocabulary import read_vocabulary, write_vocabulary
 
 if TYPE_CHECKING:
-    from ..bilm.bilm import BiLM
+    from spacy_elmo.bilm.bilm import BiLM
 
 MARKER = "spacy-elmo.bilm"
 VERSION = 1

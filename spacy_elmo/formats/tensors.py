@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..bilm.config import BiLMConfig
+from spacy_elmo.bilm.config import BiLMConfig
 
 Shape = tuple[int, ...]
 

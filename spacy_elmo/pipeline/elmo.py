@@ -15,9 +15,14 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from ..bilm.encoding import WINDOW_FLOATS
-from . import attributes, hooks, storage
-from .architectures import (
+from spacy_elmo.bilm.inference.windows import WINDOW_FLOATS
+from spacy_elmo.pipeline import hooks
+from spacy_elmo.pipeline.doc import attributes, storage
+from spacy_elmo.pipeline.doc.sentences import sentence_numbers
+from spacy_elmo.pipeline.doc.storage import Floats
+from spacy_elmo.pipeline.listening.listener import replace_listener, replace_listener_cfg
+from spacy_elmo.pipeline.listening.upstream import Feeding
+from spacy_elmo.pipeline.model.bilm import (
     BiLMModel,
     check_model,
     encode_layers,
@@ -25,12 +30,8 @@ from .architectures import (
     get_shim,
     load,
 )
-from .feeding import Feeding
-from .layer_cache import LayerCache
-from .listener import replace_listener, replace_listener_cfg
-from .sentences import sentence_numbers
-from .source import Source
-from .storage import Floats
+from spacy_elmo.pipeline.model.layer_cache import LayerCache
+from spacy_elmo.pipeline.model.source import Source
 
 
 class Prediction(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
-from .attributes import similarity, vector
-from .storage import Floats, read
+from spacy_elmo.pipeline.doc.attributes import similarity, vector
+from spacy_elmo.pipeline.doc.storage import Floats, read
 
 
 def set_hooks(doc: Doc, *, attribute: str = "elmo") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spacy_elmo.pretraining.config import read_config
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.trainer import TrainingError
+from spacy_elmo.pretraining.run.loop import TrainingError
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from spacy_elmo.formats import load
+from spacy_elmo.pretraining.adapt import adapt
 from spacy_elmo.pretraining.config import PretrainConfig
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.distributed import Group
-from spacy_elmo.pretraining.init import adapt
-from spacy_elmo.pretraining.output import write_output
-from spacy_elmo.pretraining.progress import Progress, read_log
-from spacy_elmo.pretraining.trainer import Trainer
-from spacy_elmo.pretraining.training import Training
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.report.output import write_output
+from spacy_elmo.pretraining.report.progress import Progress, read_log
+from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.loop import Trainer
+from spacy_elmo.pretraining.run.state import Training
 
 TRAINING = "training"
 

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from spacy_elmo.bilm import BiLM, ScalarMix, fast_lstm
-from spacy_elmo.bilm import encoding as encoding_module
-from spacy_elmo.bilm.fast_lstm import FEW_ROWS, STEPS_AT_ONCE
-from spacy_elmo.bilm.threads import run_side_by_side
+from spacy_elmo.bilm import BiLM, ScalarMix
+from spacy_elmo.bilm.inference import lstm as fast_lstm
+from spacy_elmo.bilm.inference import windows as encoding_module
+from spacy_elmo.bilm.inference.lstm import FEW_ROWS, STEPS_AT_ONCE
+from spacy_elmo.bilm.inference.threads import run_side_by_side
 from tests.bilm.models import tiny_lm
 
 WORDS = st.text(max_size=12) | st.sampled_from(["the", "bank", "<S>", "</S>", "Ünïcödé", "a" * 70])

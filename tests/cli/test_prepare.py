@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spacy_elmo.cli.app import app
-from spacy_elmo.pretraining.corpus import Corpus
+from spacy_elmo.pretraining.corpus.corpus import Corpus
 
 
 def prepare(*args: object, stdin: bytes | None = None):

@@ -10,7 +10,7 @@ import pytest
 import spacy
 from spacy.language import Language
 
-from spacy_elmo.pipeline import component  # noqa: F401  (registers the factory)
+from spacy_elmo.pipeline import factory  # noqa: F401  (registers the factory)
 from tests.pipeline.random_bilm import random_bilm
 
 

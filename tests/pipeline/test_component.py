@@ -19,7 +19,7 @@ from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.formats import WeightsError
-from spacy_elmo.pipeline.shim import BiLMShim
+from spacy_elmo.pipeline.model.shim import BiLMShim
 from tests.pipeline.listening import listener
 from tests.pipeline.random_bilm import N_LAYERS, WIDTH
 

@@ -18,7 +18,7 @@ sys.meta_path.insert(0, Broken())
 import spacy
 
 nlp = spacy.blank("en")
-from spacy_elmo.pipeline import component
+from spacy_elmo.pipeline import factory
 
 nlp.add_pipe("elmo", config={"model": {"weights": sys.argv[1]}})
 assert nlp("a river bank")[2]._.elmo.any()

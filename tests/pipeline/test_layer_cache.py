@@ -20,7 +20,7 @@ from spacy.training import Example
 from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
-from spacy_elmo.pipeline.layer_cache import LayerCache
+from spacy_elmo.pipeline.model.layer_cache import LayerCache
 from tests.pipeline.listening import make, tagged, tags
 from tests.pipeline.random_bilm import random_bilm
 

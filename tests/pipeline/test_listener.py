@@ -18,10 +18,10 @@ from spacy.training import Example
 from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
-from spacy_elmo.pipeline import storage
-from spacy_elmo.pipeline.alignment import token_sentences
-from spacy_elmo.pipeline.listener import ElmoListener
-from spacy_elmo.pipeline.shim import BiLMShim
+from spacy_elmo.pipeline.doc import storage
+from spacy_elmo.pipeline.doc.alignment import token_sentences
+from spacy_elmo.pipeline.listening.listener import ElmoListener
+from spacy_elmo.pipeline.model.shim import BiLMShim
 from tests.pipeline.listening import GOLD, TAGGED, listener, make, tagged, tagger_config, tags
 from tests.pipeline.random_bilm import N_LAYERS, WIDTH, random_bilm
 

@@ -10,8 +10,8 @@ from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
 from spacy_elmo.bilm import ScalarMix
-from spacy_elmo.pipeline.mixing import mix_layers
-from spacy_elmo.pipeline.passing import DocLayers
+from spacy_elmo.pipeline.doc.handover import DocLayers
+from spacy_elmo.pipeline.listening.mix import mix_layers
 
 
 def random_docs(rng: np.random.Generator) -> list[DocLayers]:

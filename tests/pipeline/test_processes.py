@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from spacy.language import Language
 
-from spacy_elmo.pipeline.source import Source
+from spacy_elmo.pipeline.model.source import Source
 
 Make = Callable[..., Language]
 TEXTS = [f"They sat on the river bank number {k} ." + " again" * (k % 5) for k in range(24)] + [

@@ -15,7 +15,7 @@ from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Adam
 
-from spacy_elmo.pipeline.listener import ElmoListener, replace_listener_cfg
+from spacy_elmo.pipeline.listening.listener import ElmoListener, replace_listener_cfg
 from tests.pipeline.listening import listener, make, tagged, tags
 from tests.pipeline.random_bilm import random_bilm
 

@@ -19,7 +19,7 @@ from thinc.api import Config
 
 from spacy_elmo.bilm import BiLM, BiLMConfig, CharCNNConfig
 from spacy_elmo.formats import WeightsError
-from spacy_elmo.pipeline.component import DEFAULT_CONFIG
+from spacy_elmo.pipeline.factory import DEFAULT_CONFIG
 from tests.pipeline.random_bilm import N_LAYERS, WIDTH, random_bilm
 
 Make = Callable[..., Language]
@@ -249,7 +249,7 @@ def test_assemble(weights: Path, tmp_path: Path) -> None:
 MEMORY = """
 import resource, sys, threading, time
 import numpy, spacy, torch
-from spacy_elmo.pipeline import component
+from spacy_elmo.pipeline import factory
 
 def resident():
     with open("/proc/self/statm") as file:

@@ -15,7 +15,7 @@ from spacy.tokens import Doc
 from thinc.api import Adam, Model, RAdam
 
 from spacy_elmo import WeightsError
-from spacy_elmo.pipeline.architectures import begin_layers, build_bilm_v1, encode_layers, get_shim
+from spacy_elmo.pipeline.model.bilm import begin_layers, build_bilm_v1, encode_layers, get_shim
 from tests.pipeline.random_bilm import WIDTH, random_bilm
 
 VOCAB = spacy.blank("en").vocab

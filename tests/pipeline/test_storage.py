@@ -14,7 +14,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
-from spacy_elmo.pipeline import attributes, storage
+from spacy_elmo.pipeline.doc import attributes, storage
 
 TEXT = "They sat on the river bank.  The bank raised its rates."
 Make = Callable[..., Language]

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from spacy_elmo.pretraining.checkpoint import found
 from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.run.checkpoint import found
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

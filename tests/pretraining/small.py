@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.pretraining.config import PretrainConfig
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.distributed import Group
-from spacy_elmo.pretraining.prepare import prepare
-from spacy_elmo.pretraining.progress import Progress
-from spacy_elmo.pretraining.trainer import Trainer
-from spacy_elmo.pretraining.training import Training
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.prepare import prepare
+from spacy_elmo.pretraining.report.progress import Progress
+from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.loop import Trainer
+from spacy_elmo.pretraining.run.state import Training
 
 SUBJECTS = ("the cat", "a dog", "my old friend", "the river bank", "this bank")
 VERBS = ("sees", "likes", "follows", "owns", "finds")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from spacy_elmo.pretraining.config import PretrainConfig
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.evaluate import running_perplexity
-from spacy_elmo.pretraining.prepare import prepare
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.prepare import prepare
+from spacy_elmo.pretraining.perplexity.exact import running_perplexity
 from tests.pretraining.small import new_trainer
 
 CHARACTERS = {

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining import language_model
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.language_model import (
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.run.state import Training
+from spacy_elmo.pretraining.step import language_model
+from spacy_elmo.pretraining.step.gradients import Gradients
+from spacy_elmo.pretraining.step.language_model import (
     LayerStates,
     drop,
     layers_of,
     new_model,
     run_direction,
 )
-from spacy_elmo.pretraining.step import Gradients
-from spacy_elmo.pretraining.training import Training
 from spacy_elmo.pretraining.vocabulary import SYMBOLS
 from tests.pretraining.small import config, make_corpus, new_training
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from spacy_elmo.bilm.characters import character_ids
-from spacy_elmo.pretraining.corpus import Corpus, CorpusError
-from spacy_elmo.pretraining.prepare import prepare
+from spacy_elmo.pretraining.corpus.corpus import Corpus, CorpusError
+from spacy_elmo.pretraining.corpus.prepare import prepare
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,9 @@ def test_without_spacy(tmp_path: Path) -> None:
     script = f"""
 import sys
 sys.modules.update(spacy=None, thinc=None, typer=None)
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.packing import PackedStream
-from spacy_elmo.pretraining.prepare import prepare
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.batches.packed import PackedStream
+from spacy_elmo.pretraining.corpus.prepare import prepare
 prepare([{str(tmp_path / "text.txt")!r}], {str(tmp_path / "corpus")!r}, tokenized=True, min_count=1)
 print(next(PackedStream(Corpus({str(tmp_path / "corpus")!r}), 1, 4)).targets.tolist())
 """

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from spacy_elmo.pretraining import checkpoint as checkpoints
-from spacy_elmo.pretraining.batches import Batches
-from spacy_elmo.pretraining.distributed import Group
+from spacy_elmo.pretraining.batches.batches import Batches
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.progress import Progress
+from spacy_elmo.pretraining.report.progress import Progress
+from spacy_elmo.pretraining.run import checkpoint as checkpoints
+from spacy_elmo.pretraining.run.distributed import Group
 from tests.pretraining.processes import command, run
 from tests.pretraining.small import config, make_corpus, new_training
 

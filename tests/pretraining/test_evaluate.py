@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.evaluate import (
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
     check_can_score,
     running_perplexity,
     sentence_perplexity,
 )
-from spacy_elmo.pretraining.language_model import new_model
+from spacy_elmo.pretraining.step.language_model import new_model
 from spacy_elmo.pretraining.vocabulary import BOS, EOS, UNK
 from tests.pretraining.small import config, make_corpus, sentences
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from spacy_elmo.pretraining import checkpoint as checkpoints
-from spacy_elmo.pretraining.checkpoint import CheckpointError
 from spacy_elmo.pretraining.config import PretrainConfig
-from spacy_elmo.pretraining.corpus import Corpus
+from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.progress import Progress
-from spacy_elmo.pretraining.trainer import TrainingError
+from spacy_elmo.pretraining.report.progress import Progress
+from spacy_elmo.pretraining.run import checkpoint as checkpoints
+from spacy_elmo.pretraining.run.checkpoint import CheckpointError
+from spacy_elmo.pretraining.run.loop import TrainingError
 from tests.pretraining.processes import ENVIRONMENT, ROOT, command, run
 from tests.pretraining.small import config, make_corpus, new_trainer, sentences
 
@@ -269,7 +269,7 @@ def test_a_log_that_cannot_be_written_says_what_is_safe(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("spacy_elmo.pretraining.progress.Log.write", full)
+    monkeypatch.setattr("spacy_elmo.pretraining.report.progress.Log.write", full)
     trainer = new_trainer(corpus, tmp_path, config(tokens=400, log_every=1))
     with pytest.raises(OSError, match=r"cannot write the log .* checkpoint is .*step-000000000"):
         trainer.run()

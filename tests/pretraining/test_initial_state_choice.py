@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining import output
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.evaluate import Perplexity, sentence_perplexity
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.perplexity.exact import Perplexity, sentence_perplexity
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.progress import Progress
+from spacy_elmo.pretraining.report import output
+from spacy_elmo.pretraining.report.progress import Progress
 from tests.pretraining.small import config, make_corpus, new_trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.progress import Progress, read_log
+from spacy_elmo.pretraining.report.progress import Progress, read_log
 from tests.pretraining.processes import command, newest, start, wait_for_checkpoint
 from tests.pretraining.small import config, make_corpus
 

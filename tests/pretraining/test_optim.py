@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from spacy_elmo.pretraining.config import RECIPES
-from spacy_elmo.pretraining.language_model import dense_parameters, new_model, tables
-from spacy_elmo.pretraining.optim import Optimizer
+from spacy_elmo.pretraining.step.language_model import dense_parameters, new_model, tables
+from spacy_elmo.pretraining.step.optimizer import Optimizer
 from spacy_elmo.pretraining.vocabulary import SYMBOLS
 from tests.pretraining.small import config
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.packing import PackedBatch, PackedStream
-from spacy_elmo.pretraining.prepare import prepare
+from spacy_elmo.pretraining.batches.packed import PackedBatch, PackedStream
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.prepare import prepare
 
 WORDS = [f"w{number}" for number in range(30)]
 

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
-from spacy_elmo.pretraining import reading
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.prepare import prepare
-from spacy_elmo.pretraining.reading import Block
-from spacy_elmo.pretraining.segmentation import Segmenter, Settings
+from spacy_elmo.pretraining.corpus import reading
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.prepare import prepare
+from spacy_elmo.pretraining.corpus.reading import Block
+from spacy_elmo.pretraining.corpus.segmentation import Segmenter, Settings
 from spacy_elmo.pretraining.vocabulary import read_words
 
 TEXT = """\

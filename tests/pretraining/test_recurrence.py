@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.lstm import LSTMLayer
-from spacy_elmo.pretraining.recurrence import run_window, run_window_fused
+from spacy_elmo.pretraining.step.recurrence import run_window, run_window_fused
 
 STEPS, ROWS, CELLS, WIDTH = 7, 5, 12, 6
 

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from spacy_elmo.pretraining.plot import curves, draw
-from spacy_elmo.pretraining.progress import Log, Progress, read_log
+from spacy_elmo.pretraining.report.plot import curves, draw
+from spacy_elmo.pretraining.report.progress import Log, Progress, read_log
 
 SVG = "{http://www.w3.org/2000/svg}"
 ENTRIES = [

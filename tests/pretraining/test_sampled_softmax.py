@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from spacy_elmo.pretraining.sampled_softmax import (
+from spacy_elmo.pretraining.step.sampled_softmax import (
     draw_negatives,
     log_expected_counts,
     log_uniform,

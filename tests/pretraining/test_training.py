@@ -13,11 +13,11 @@ import torch
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.config import RECIPES, PretrainConfig
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.evaluate import sentence_perplexity
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.perplexity.exact import sentence_perplexity
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.progress import Progress, read_log
-from spacy_elmo.pretraining.recurrence import run_window
+from spacy_elmo.pretraining.report.progress import Progress, read_log
+from spacy_elmo.pretraining.step.recurrence import run_window
 from tests.pretraining.processes import ENVIRONMENT, ROOT
 from tests.pretraining.small import config, make_corpus, new_trainer, new_training, sentences
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacy_elmo.pretraining.corpus import Corpus
-from spacy_elmo.pretraining.data import RunningText
+from spacy_elmo.pretraining.batches.running import RunningText
+from spacy_elmo.pretraining.batches.windows import make_windows
+from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.vocabulary import BOS, EOS
-from spacy_elmo.pretraining.windows import make_windows
 from tests.pretraining.small import config, make_corpus
 
 

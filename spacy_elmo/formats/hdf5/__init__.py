@@ -1,0 +1,1 @@
+"""The weights files of AllenNLP and bilm-tf, and the files beside them."""

@@ -1,0 +1,62 @@
+"""Which options and vocabulary belong to an HDF5 file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spacy_elmo.errors import problem
+
+SUFFIXES = (".hdf5", ".h5")
+
+_ADVICE = {
+    "weights": "Give the path of the one to load",
+    "options": "Give the path of the one that belongs to the weights as `options`",
+    "vocab": "Give the path of the one that belongs to the weights as `vocab`",
+}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """HDF5 files in a folder, by their endings."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+
+
+def companion(weights: Path, kind: str, suffix: str) -> Path:
+    """The file that bears the name of a weight file.
+
+    >>> companion(Path("elmo.hdf5"), "options", ".json").name
+    'elmo_options.json'
+    >>> companion(Path("elmo_weights.hdf5"), "options", ".json").name
+    'elmo_options.json'
+    """
+    return weights.with_name(f"{weights.stem.removesuffix('_weights')}_{kind}{suffix}")
+
+
+def beside(weights: Path, kind: str, suffix: str) -> Path | None:
+    """The options or vocabulary beside a weight file.
+
+    kind: "options" or "vocab". suffix: Ending of such files.
+
+    One that bears the weights' name comes first. Otherwise there must be only one, named
+    `options.json` or `*_options.json`, that does not bear the name of other weights.
+
+    Returns None if there is none. Raises WeightsError if there are several.
+    """
+    own = companion(weights, kind, suffix)
+    if own.is_file():
+        return own
+    others = {companion(other, kind, suffix) for other in weight_files(weights.parent)}
+    name = f"{kind}{suffix}"
+    found = [
+        file
+        for file in sorted(weights.parent.iterdir())
+        if file.name == name or (file.name.endswith(f"_{name}") and file not in others)
+    ]
+    return only(weights.parent, kind, found) if found else None
+
+
+def only(folder: Path, kind: str, found: list[Path]) -> Path:
+    """The only one of the files found. Raises WeightsError, naming them, if there are several."""
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(file.name for file in found)
+    raise problem(folder, f"holds {len(found)} {kind} files: {names}", _ADVICE[kind])

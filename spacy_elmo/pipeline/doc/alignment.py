@@ -1,0 +1,91 @@
+"""Rows for the tokens a Doc has now, found by characters: the retokenizer may have changed them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc, Span, Token
+
+from spacy_elmo.pipeline.doc.storage import Floats, Rows
+from spacy_elmo.pipeline.doc.tokens import character_offsets, space_mask, token_facts
+
+
+def token_row(token: Token, rows: Rows, field: str) -> Floats | None:
+    """The row of one token: a view where the token is as `elmo` saw it.
+
+    field: "vectors" or "layers".
+
+    Returns *Shape:* (width,) or (n_layers, width); None if nothing was computed for its text.
+    """
+    values, offsets = rows[field], rows["offsets"]
+    start, end, i = token.idx, token.idx + len(token), token.i
+    if i < len(offsets) and offsets[i, 0] == start and offsets[i, 1] == end:
+        row: Floats = values[..., i, :]
+        return _read_only(row)
+    found = _gather(rows, field, np.array([[start, end]]), np.array([token.is_space]))
+    return None if found is None else _read_only(found[..., 0, :])
+
+
+def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
+    """The rows of the tokens of a Doc or Span: a view where they are as `elmo` saw them.
+
+    A merged token has the mean of its non-space pieces, a split one the whole's row, white space a
+    zero row.
+
+    field: "vectors" or "layers".
+
+    Returns *Shape:* (n_tokens, width) or (n_layers, n_tokens, width); None if nothing was computed
+    for the text of some token.
+    """
+    wanted = character_offsets(tokens)
+    first = tokens.start if isinstance(tokens, Span) else 0
+    if np.array_equal(rows["offsets"][first : first + len(wanted)], wanted):
+        view: Floats = rows[field][..., first : first + len(wanted), :]
+        return _read_only(view)
+    found = _gather(rows, field, wanted, space_mask(tokens))
+    return None if found is None else _read_only(found)
+
+
+def token_sentences(doc: Doc, rows: Rows) -> NDArray[np.int64]:
+    """Number of each token's sentence as `elmo` read it, whatever boundaries were set since; -1 for
+    white space. *Shape:* (n_tokens,)."""
+    numbers = np.asarray(rows["sentences"], dtype=np.int64)
+    words = np.flatnonzero(numbers >= 0)
+    found = np.full(len(doc), -1, dtype=np.int64)
+    is_word = ~space_mask(doc)
+    if len(words):
+        # A token has the sentence of its first piece that is a word: the retokenizer may have
+        # merged white space into it.
+        starts = token_facts(doc, "IDX")[is_word, 0]
+        first = np.searchsorted(rows["offsets"][words, 1], starts, side="right")
+        found[is_word] = numbers[words[np.minimum(first, len(words) - 1)]]
+    return found
+
+
+def _gather(
+    rows: Rows, field: str, wanted: NDArray[np.int64], is_space: NDArray[np.bool_]
+) -> Floats | None:
+    """Rows for characters [start, end); None if some that are no white space have none."""
+    values, offsets, text = rows[field], rows["offsets"], rows["text"]
+    first = np.searchsorted(offsets[:, 1], wanted[:, 0], side="right")
+    last = np.searchsorted(offsets[:, 0], wanted[:, 1], side="left")
+    if ((last <= first) & ~is_space).any():
+        return None
+    found = np.zeros((*values.shape[:-2], len(wanted), values.shape[-1]), dtype=values.dtype)
+    single = (last - first == 1) & ~is_space
+    found[..., single, :] = values[..., first[single], :]
+    for k in np.flatnonzero((last - first > 1) & ~is_space).tolist():
+        words = [
+            row
+            for row in range(first[k], last[k])
+            if not text[offsets[row, 0] : offsets[row, 1]].isspace()
+        ]
+        if words:
+            found[..., k, :] = values[..., words, :].mean(axis=-2)
+    return found
+
+
+def _read_only(array: Floats) -> Floats:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,170 @@
+"""The extension attributes of Doc, Span and Token: getters over the one array of the Doc.
+
+Module-level functions, with the attribute's name bound by `functools.partial`, because processes
+started by `spawn` receive them pickled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from spacy.tokens import Doc, Span, Token
+
+from spacy_elmo.pipeline.doc import storage
+from spacy_elmo.pipeline.doc.alignment import token_row, token_rows
+from spacy_elmo.pipeline.doc.handover import drop_everywhere
+from spacy_elmo.pipeline.doc.storage import Floats
+from spacy_elmo.pipeline.doc.tokens import space_mask
+
+Owner = type[Doc] | type[Span] | type[Token]
+
+
+def register(attribute: str) -> None:
+    """Register our extension attributes under a name: `NAME`, `NAME_vectors`, `NAME_layers` and
+    `NAME_similarity`.
+
+    Raises ValueError for a name that is no Python identifier, or when an extension attribute of one
+    of these names is not ours; nothing is registered then.
+    """
+    if not re.fullmatch(r"[^\W\d]\w*", attribute):
+        raise ValueError(
+            f"attribute = {attribute!r}: expected a name of letters, digits and underscores, such "
+            'as "elmo", which gives `Token._.elmo`'
+        )
+    new = []
+    for owner, name, extension in _extensions(attribute):
+        if not owner.has_extension(name):
+            new.append((owner, name, extension))
+        elif not _is_ours(owner.get_extension(name), extension):
+            raise ValueError(
+                f"{owner.__name__}._.{name} is an extension attribute of somebody else, and is not "
+                "overwritten. Give the `elmo` component another name for its own, for instance "
+                f'config={{"attribute": "my_{attribute}"}}, or remove the other one first'
+            )
+    for owner, name, extension in new:
+        owner.set_extension(name, **extension)
+
+
+def vector(obj: Doc | Span | Token, attribute: str) -> Floats | None:
+    """The mixed vector of a token; of a Span or Doc the mean over its non-space tokens, zeros if
+    there are none. None before `elmo` has run. *Shape:* (width,)."""
+    rows = storage.read(obj.doc, attribute)
+    if rows is None:
+        return None
+    if isinstance(obj, Token):
+        return token_row(obj, rows, "vectors")
+    vectors = token_rows(obj, rows, "vectors")
+    if vectors is None:
+        return None
+    words = ~space_mask(obj)
+    pooled = np.zeros(vectors.shape[1], dtype=np.float32)
+    if words.any():
+        pooled[:] = vectors[words].mean(axis=0, dtype=np.float64)
+    pooled.flags.writeable = False
+    return pooled
+
+
+def vectors(obj: Doc | Span, attribute: str) -> Floats | None:
+    """The mixed vectors of all tokens; None before `elmo` has run. *Shape:* (n_tokens, width)."""
+    rows = storage.read(obj.doc, attribute)
+    return None if rows is None else token_rows(obj, rows, "vectors")
+
+
+def set_vectors(doc: Doc, value: None, attribute: str) -> None:
+    """Drop everything kept on a Doc. Raises ValueError for another value than None."""
+    if value is not None:
+        raise ValueError(
+            f"Doc._.{attribute}_vectors can only be set to None, which frees what the Doc keeps"
+        )
+    storage.free(doc, attribute)
+    drop_everywhere(doc)
+
+
+def layers(obj: Doc | Span | Token, attribute: str) -> Floats | None:
+    """All layers, the token layer first; None before `elmo` has run and when they were not kept.
+
+    *Shape:* (n_layers, width) of a Token, (n_layers, n_tokens, width) of a Doc or Span.
+    """
+    rows = storage.read(obj.doc, attribute)
+    if rows is None or "layers" not in rows:
+        return None
+    if isinstance(obj, Token):
+        return token_row(obj, rows, "layers")
+    return token_rows(obj, rows, "layers")
+
+
+def similarity(obj: Doc | Span | Token, other: Doc | Span | Token, attribute: str) -> float:
+    """Cosine of the vectors of two tokens, spans or docs, centred first where the weights carry a
+    mean vector; 0.0 with a zero vector.
+
+    Raises ValueError before `elmo` has run on both, TypeError for another kind of object.
+    """
+    first, second = (_centred(each, attribute) for each in (obj, other))
+    if first.shape != second.shape:
+        raise ValueError(
+            f"vectors of width {len(first)} and {len(second)} cannot be compared: they come from "
+            "different models"
+        )
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    # Rounding may carry a cosine just beyond 1.
+    return float(np.clip(first @ second / norms, -1.0, 1.0)) if norms else 0.0
+
+
+def _centred(obj: Any, attribute: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if not isinstance(obj, (Doc, Span, Token)):
+        raise TypeError(
+            f"a {type(obj).__name__} has no vector in context: compare a Token, Span or Doc"
+        )
+    found = vector(obj, attribute)
+    if found is None:
+        raise ValueError(
+            f"{obj!r} has no ELMo vectors: run a pipeline with the `elmo` component over its Doc "
+            "first"
+        )
+    result = found.astype(np.float64)
+    rows = storage.read(obj.doc, attribute)
+    assert rows is not None
+    if "mean" in rows and result.any():
+        result -= rows["mean"]
+    return result
+
+
+def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
+    def bound(function: Callable[..., Any]) -> partial[Any]:
+        result = partial(function, attribute=attribute)
+        result.__doc__ = function.__doc__
+        return result
+
+    owners: tuple[Owner, ...] = (Doc, Span, Token)
+    sequences: tuple[Owner, ...] = (Doc, Span)
+    found: list[tuple[Owner, str, dict[str, Any]]] = []
+    for owner in owners:
+        found += [
+            (owner, attribute, {"getter": bound(vector)}),
+            (owner, f"{attribute}_layers", {"getter": bound(layers)}),
+            (owner, f"{attribute}_similarity", {"method": bound(similarity)}),
+        ]
+    for owner in sequences:
+        extension: dict[str, Any] = {"getter": bound(vectors)}
+        if owner is Doc:
+            extension["setter"] = bound(set_vectors)
+        found.append((owner, f"{attribute}_vectors", extension))
+    return found
+
+
+def _is_ours(registered: tuple[Any, ...], extension: dict[str, Any]) -> bool:
+    """Whether what spaCy has, (default, method, getter, setter), does what ours would do."""
+    _, method, getter, setter = registered
+    found = {"method": method, "getter": getter, "setter": setter}
+    return all(_same(found[kind], extension.get(kind)) for kind in found)
+
+
+def _same(one: Any, other: Any) -> bool:
+    # Partial functions are equal only to themselves.
+    if isinstance(one, partial) and isinstance(other, partial):
+        return one.func is other.func and one.keywords == other.keywords
+    return one is other

@@ -1,0 +1,88 @@
+"""Layers on their way from `elmo` to the pipes that listen to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, WeakSet
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+
+from spacy_elmo.pipeline.doc.alignment import token_rows, token_sentences
+from spacy_elmo.pipeline.doc.sentences import sentence_numbers
+from spacy_elmo.pipeline.doc.storage import Floats, Rows
+
+
+class DocLayers(NamedTuple):
+    """The layers of a Doc's tokens.
+
+    values: Zeros for white space. *Shape:* (n_layers, n_tokens, width).
+    sentences: Number of the sentence each token was read in, -1 for white space.
+        *Shape:* (n_tokens,).
+    """
+
+    values: Any
+    sentences: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, doc: Doc, values: Any) -> DocLayers:
+        """Layers just computed for a Doc as it is now."""
+        return cls(values, sentence_numbers(doc))
+
+
+class PassingLayers:
+    """Keeps the layers of a Doc until every listener has had them, or the Doc is gone.
+
+    They are far larger than what a pipe makes of them, so they are neither part of the Doc nor
+    saved with it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[Doc, tuple[Rows, set[int]]] = WeakKeyDictionary()
+        _everywhere.add(self)
+
+    def __reduce__(self) -> tuple[type[PassingLayers], tuple[()]]:
+        return PassingLayers, ()  # another process has other Docs
+
+    def put(self, doc: Doc, rows: Rows, layers: Floats, listeners: Iterable[object]) -> None:
+        """Keep the layers of a Doc for some listeners.
+
+        rows: What else is known of the Doc's rows.
+        """
+        whole = Rows({**rows, "layers": layers})
+        self._kept[doc] = (whole, {id(listener) for listener in listeners})
+
+    def take(self, doc: Doc, listener: object) -> DocLayers | None:
+        """The layers of the tokens a Doc has now, or None. To be had once by each listener."""
+        found = self._kept.get(doc)
+        if found is None:
+            return None
+        rows, waiting = found
+        waiting.discard(id(listener))
+        if not waiting:
+            self._kept.pop(doc, None)
+        values = token_rows(doc, rows, "layers")
+        return None if values is None else DocLayers(values, token_sentences(doc, rows))
+
+    def drop(self, doc: Doc) -> None:
+        """Keep nothing of a Doc any longer."""
+        self._kept.pop(doc, None)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+_everywhere: WeakSet[PassingLayers] = WeakSet()
+
+
+def drop_everywhere(doc: Doc) -> None:
+    """Drop the layers of a Doc that wait for listeners which may never come, disabled ones say."""
+    for passing in list(_everywhere):
+        passing.drop(doc)
+
+
+def layers_of(docs: Sequence[Doc], values: Sequence[Any]) -> list[DocLayers]:
+    """Layers just computed for Docs as they are now."""
+    return [DocLayers.of(doc, each) for doc, each in zip(docs, values, strict=True)]

@@ -1,0 +1,75 @@
+"""Docs as sentences for the language model, and its rows back as rows of a Doc's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from spacy.tokens import Doc
+
+from spacy_elmo.pipeline.doc.storage import Floats
+from spacy_elmo.pipeline.doc.tokens import token_facts
+
+
+@dataclass(frozen=True)
+class DocSentences:
+    """The sentences of a Doc as the language model reads them.
+
+    White space is no word: the language model never sees it, and its row is zero.
+
+    numbers: Number of each token's sentence, -1 for white space. *Shape:* (n_tokens,).
+    rows: The token that each word is. *Shape:* (n_words,).
+    words: The sentences.
+    """
+
+    numbers: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    words: list[list[str]]
+
+    def place(self, parts: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
+        """One array for all tokens out of the sentences' arrays.
+
+        parts: Per sentence. *Shape:* (..., n_words, width).
+        shape: What goes before and after the tokens: (width,) or (n_layers, width).
+
+        Returns an array of its own. *Shape:* (..., n_tokens, width).
+        """
+        placed = np.zeros((*shape[:-1], len(self.numbers), shape[-1]), dtype=np.float32)
+        start = 0
+        for part in parts:
+            end = start + part.shape[-2]
+            placed[..., self.rows[start:end], :] = part
+            start = end
+        return placed
+
+
+def doc_sentences(doc: Doc, numbers: NDArray[np.int64] | None = None) -> DocSentences:
+    """Split a Doc into sentences.
+
+    numbers: Number of each token's sentence; None: as the boundaries of the Doc say.
+    """
+    numbers = sentence_numbers(doc) if numbers is None else numbers
+    rows = np.flatnonzero(numbers >= 0)
+    texts = [token.text for token in doc]
+    words: list[list[str]] = []
+    previous = -1
+    for row, sentence in zip(rows.tolist(), numbers[rows].tolist(), strict=True):
+        if sentence != previous:
+            words.append([])
+            previous = sentence
+        words[-1].append(texts[row])
+    return DocSentences(numbers, rows, words)
+
+
+def sentence_numbers(doc: Doc) -> NDArray[np.int64]:
+    """Number of each token's sentence by the boundaries of the Doc, -1 for white space; a Doc
+    without any is one sentence. *Shape:* (n_tokens,)."""
+    facts = token_facts(doc, "IS_SPACE", "SENT_START")
+    rows = np.flatnonzero(facts[:, 0] == 0)
+    # A boundary may stand at a white space token, which is not fed: count them instead.
+    boundaries = np.cumsum(facts[:, 1] == 1)[rows]
+    numbers = np.full(len(doc), -1, dtype=np.int64)
+    numbers[rows] = np.cumsum(np.diff(boundaries, prepend=boundaries[:1]) > 0)
+    return numbers

@@ -1,0 +1,1 @@
+"""Pipes that read the component's layers: the listener, and the training of both together."""

@@ -1,0 +1,47 @@
+"""`spacy-elmo.ElmoEmbed.v1`: ELMo's vectors beside a pipe's own features of the words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spacy.tokens import Doc
+from spacy.util import registry
+from thinc.api import Maxout, Model, chain, concatenate, with_array
+
+from spacy_elmo.pipeline.model.bilm import Array
+
+EmbedModel = Model[list[Doc], list[Array]]
+
+
+@registry.architectures("spacy-elmo.ElmoEmbed.v1")  # type: ignore[untyped-decorator]
+def build_elmo_embed_v1(
+    width: int,
+    elmo: Model[Any, Any],
+    features: Model[Any, Any] | None = None,
+    maxout_pieces: int = 3,
+) -> EmbedModel:
+    """The `embed` layer of a `spacy.Tok2Vec.v2`: for each word its vector in context and its own
+    features side by side (Peters et al. 2018, section 3.3: [x_k; ELMo_k]), brought to one width by
+    a maxout layer with layer norm, as `spacy.MultiHashEmbed.v2` does with static vectors.
+
+    The language model knows what a word means here; the features learn what the task says of the
+    word itself, such as its tag in most cases.
+
+    width: Of the output.
+    elmo: A `spacy-elmo.ElmoListener.v1`.
+    features: Such as a `spacy.MultiHashEmbed.v2`; None: ELMo alone.
+    maxout_pieces: Of the maxout layer.
+
+    Returns a model of Docs. *Shape:* (n_tokens, width) per Doc.
+
+    Raises ValueError for an impossible size.
+    """
+    for name, value in (("width", width), ("maxout_pieces", maxout_pieces)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}: expected at least 1")
+    vectors = elmo if features is None else concatenate(elmo, features)
+    maxout = Maxout(nO=width, nP=maxout_pieces, normalize=True, dropout=0.0)
+    model: EmbedModel = chain(vectors, with_array(maxout))
+    # Some pipes, the entity linker for one, ask for it when they are made.
+    model.set_dim("nO", width)
+    return model

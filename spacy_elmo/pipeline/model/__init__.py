@@ -1,0 +1,1 @@
+"""The Thinc model of the component, and the biLM inside it."""

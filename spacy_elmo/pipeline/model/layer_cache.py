@@ -1,0 +1,150 @@
+"""Layers of sentences that were read before: what makes training on a frozen model cheap."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from spacy_elmo.pipeline.doc.storage import Floats
+
+KINDS = ("memory", "disk")
+
+
+class LayerCache:
+    """Keeps the layers of sentences by their words, up to a number of bytes.
+
+    A sentence's layers depend on its words and the weights alone, so texts may change as they
+    like; whoever changes the weights calls `clear`. When the cache is full, what is in it stays:
+    training goes round through the same texts, and to drop the oldest would be to drop always what
+    is needed next; so it is, after one warning, when the disk is full. Safe to use from several
+    threads.
+
+    kind: "memory", or "disk": a temporary file, gone with the process.
+    max_bytes: Bound of what is kept.
+    half: Keep float16, half the size, with a relative error of up to 5e-4.
+
+    Raises ValueError for another kind or a negative bound.
+    """
+
+    def __init__(self, kind: str, max_bytes: int, *, half: bool = False) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"cache is {kind!r}: expected one of {KINDS}, or null")
+        if max_bytes < 0:
+            raise ValueError(f"the cache's bound is {max_bytes} bytes: expected 0 or more")
+        self.kind = kind
+        self.max_bytes = max_bytes
+        self.half = half
+        self.n_bytes = 0
+        self._lock = threading.Lock()
+        # What is kept in memory, or the place in the file and the shape.
+        self._kept: dict[bytes, Any] = {}
+        self._file: Any = None
+        self._stopped = False
+        self._owner = os.getpid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _new, (self.kind, self.max_bytes, self.half)  # copies start empty
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, words: Sequence[str]) -> Floats | None:
+        """Layers of a sentence, or None. *Shape:* (n_layers, n_words, width)."""
+        kept = self._kept.get(_key(words))
+        if kept is None:
+            return None
+        if self.kind == "memory":
+            array: Floats = kept.astype(np.float32, copy=False)
+            return array
+        place, shape = kept
+        dtype = np.dtype(np.float16 if self.half else np.float32)
+        data = self._read(place, dtype.itemsize * int(np.prod(shape)))
+        return np.frombuffer(data, dtype=dtype).reshape(shape).astype(np.float32, copy=False)
+
+    def put(self, words: Sequence[str], layers: Floats) -> None:
+        """Keep the layers of a sentence if there is room. *Shape:* (n_layers, n_words, width)."""
+        if self._stopped:
+            return
+        with np.errstate(over="ignore"):
+            array = np.array(layers, dtype=np.float16 if self.half else np.float32)
+        key = _key(words)
+        # A forked process shares the file, and must not write where its parent does.
+        if key in self._kept or os.getpid() != self._owner or not np.isfinite(array).all():
+            return
+        with self._lock:
+            if self._stopped or self.n_bytes + array.nbytes > self.max_bytes:
+                return
+            if self.kind == "memory":
+                self._kept[key] = array
+            else:
+                try:
+                    self._write(array.tobytes())
+                except OSError as error:
+                    self._stop(error)
+                    return
+                self._kept[key] = self.n_bytes, array.shape
+            self.n_bytes += array.nbytes
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+            self.n_bytes = 0
+            self._stopped = False
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            # Unbuffered: what a full disk refused would stay in a buffer, and fail again later.
+            self._file = tempfile.TemporaryFile(prefix="spacy-elmo-", buffering=0)  # noqa: SIM115
+        self._file.seek(self.n_bytes)
+        rest = memoryview(data)
+        while rest:  # a disk that fills up takes a part of them
+            rest = rest[self._file.write(rest) :]
+
+    def _stop(self, error: OSError) -> None:
+        self._stopped = True
+        if self._file is not None:
+            with suppress(OSError):  # nobody reads what is behind the last whole entry
+                self._file.truncate(self.n_bytes)
+        folder = tempfile.tempdir or "the temporary folder"
+        warnings.warn(
+            f'cache = "disk" stops at {self.n_bytes:,} bytes: its file in {folder} cannot be '
+            f"written ({error}). Training goes on with what is kept, and computes the other texts "
+            "anew in each epoch. For all to be kept, make room there, name a folder with more of "
+            "it in the environment variable TMPDIR, or set cache_half = true; a lower cache_gb "
+            "leaves room for other files",
+            stacklevel=3,
+        )
+
+    def _read(self, place: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            # Forked processes share the file's position, and would get in each other's way.
+            return os.pread(self._file.fileno(), size, place)
+        with self._lock:
+            self._file.seek(place)
+            data: bytes = self._file.read(size)
+            return data
+
+
+def _new(kind: str, max_bytes: int, half: bool) -> LayerCache:
+    return LayerCache(kind, max_bytes, half=half)
+
+
+def _key(words: Sequence[str]) -> bytes:
+    # Lengths first: no two lists of words have the same bytes.
+    units = [word.encode("utf-8", "surrogatepass") for word in words]
+    digest = blake2b(np.array([len(unit) for unit in units], dtype="<u4").tobytes(), digest_size=16)
+    digest.update(b"|")
+    digest.update(b"".join(units))
+    return digest.digest()

@@ -1,0 +1,70 @@
+"""Where a component's weights come from, before they are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from spacy_elmo.bilm.bilm import BiLM
+
+INITIAL_STATES = ("zero", "warm")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the config says about weights; building one opens nothing.
+
+    weights: A name or a path, None for none. options, vocab: Files that go with it, or None.
+    initial_state: "zero", "warm", or None for what the weights say.
+    """
+
+    weights: str | None = None
+    options: str | None = None
+    vocab: str | None = None
+    initial_state: str | None = None
+
+    def __post_init__(self) -> None:
+        state = self.initial_state
+        if state == "carry":
+            raise ValueError(
+                'initial_state = "carry" makes vectors depend on the texts read before, so the '
+                'component refuses it: use "zero" or "warm" here, or '
+                'BiLM.from_pretrained(..., initial_state="carry") outside spaCy'
+            )
+        if state is not None and state not in INITIAL_STATES:
+            raise ValueError(
+                f"initial_state is {state!r}: expected one of {INITIAL_STATES} or null"
+            )
+
+    def exists(self) -> bool:
+        """Whether there is something at the place the weights come from."""
+        from spacy_elmo.formats import WeightsError, resolve
+
+        try:
+            return self.weights is not None and resolve(self.weights).exists()
+        except WeightsError:
+            return False
+
+    def load(self, device: torch.device) -> BiLM:
+        """Load the weights.
+
+        Raises WeightsError, a ValueError, when there are none, or something is wrong with them.
+        """
+        from spacy_elmo.formats import WeightsError
+
+        if self.weights is None:
+            raise WeightsError(
+                "the `elmo` component has no weights: give it some with "
+                'config={"model": {"weights": "name or path"}}, or load a saved pipeline'
+            )
+        lm = BiLM.from_pretrained(
+            self.weights, options=self.options, vocab=self.vocab, device=device
+        )
+        self.set_initial_state(lm)
+        return lm
+
+    def set_initial_state(self, lm: BiLM) -> None:
+        """Make a model start where the config says, if it says."""
+        if self.initial_state is not None:
+            lm.initial_state = self.initial_state

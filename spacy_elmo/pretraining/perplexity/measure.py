@@ -1,0 +1,90 @@
+"""Perplexity of a model on a file: raw text, tokenised text, or a prepared corpus."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.prepare import COUNTS, READ, prepare
+from spacy_elmo.pretraining.corpus.reading import OTHER_THAN_PLAIN
+from spacy_elmo.pretraining.perplexity.exact import (
+    Perplexity,
+    check_can_score,
+    running_perplexity,
+    sentence_perplexity,
+)
+from spacy_elmo.pretraining.vocabulary import write_words
+
+# How WikiText writes a mark inside a word: ` @-@ ` for `-`, and so on.
+WIKITEXT_MARKS = (b"-", b",", b".")
+
+
+def measure(
+    lm: BiLM,
+    source: str | Path,
+    *,
+    state: str | None = None,
+    language: str = "en",
+    pipeline: str | None = None,
+    tokenized: bool = False,
+    wikitext: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
+) -> Perplexity:
+    """Perplexity with the full softmax.
+
+    lm: A model with a softmax and its vocabulary.
+    source: Text of any kind that `prepare` reads, or a folder made by it.
+    state: What sentences start from: "zero", "warm", or "carry", the state after the sentence
+        before (running text); None: what the weights say.
+    language, pipeline, tokenized: How to find sentences and words, as for `prepare`.
+    wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like, in plain text.
+    tell: Is given a line for everything that was dropped or repaired in the text.
+
+    Raises ValueError for a model without a softmax, a state it does not have, unusable text, and
+    `wikitext` for anything but an uncompressed file of plain text.
+    """
+    check_can_score(lm)
+    assert lm.vocabulary is not None
+    if state is not None:
+        lm.initial_state = state
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(source)
+        prepared = (path / "corpus.json").is_file()
+        if wikitext and (prepared or path.suffix.lower() in OTHER_THAN_PLAIN or str(path) == "-"):
+            raise ValueError(
+                f"{source}: the spacing of WikiText can be undone in an uncompressed file of plain "
+                "text only"
+            )
+        if not prepared:
+            path = Path(folder) / "corpus"
+            write_words(Path(folder) / "vocab.txt", lm.vocabulary)
+            cnn = lm.config.char_cnn
+            meta = prepare(
+                [_undone(source, Path(folder)) if wikitext else source],
+                path,
+                language=language,
+                pipeline=pipeline,
+                tokenized=tokenized,
+                vocabulary=Path(folder) / "vocab.txt",
+                max_characters=50 if cnn is None else cnn.max_characters_per_token,
+            )
+            for name, meaning in COUNTS.items():
+                if meta[name] and name not in READ:
+                    tell(f"{source}: {meta[name]:,} {meaning}")
+        corpus = Corpus(path, lm.vocabulary)
+        if lm.initial_state == "carry":
+            return running_perplexity(lm, corpus)
+        return sentence_perplexity(lm, corpus.words())
+
+
+def _undone(source: str | Path, folder: Path) -> Path:
+    """A copy of a text without WikiText's spaces around marks inside words."""
+    data = Path(source).read_bytes()
+    for mark in WIKITEXT_MARKS:
+        data = data.replace(b" @" + mark + b"@ ", mark)
+    path = folder / "text.txt"
+    path.write_bytes(data)
+    return path

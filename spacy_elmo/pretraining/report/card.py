@@ -1,0 +1,120 @@
+"""The card of a trained model: what it is, what it was trained on, how well it predicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.perplexity.exact import Perplexity
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card tells of a training.
+
+    init: The weights it started from; None: random ones. tokens: Tokens seen.
+    seconds: Time spent. corpus: What `corpus.json` holds.
+    running: Held-out perplexity on running text; sentences: with each sentence from an initial
+    state, by that state's name.
+    """
+
+    init: str | None
+    tokens: int
+    seconds: float
+    corpus: Mapping[str, Any]
+    running: Perplexity | None
+    sentences: Mapping[str, Perplexity]
+
+
+def write_card(lm: BiLM, config: PretrainConfig, facts: Facts, name: str) -> str:
+    """The card as Markdown."""
+    corpus, sizes = facts.corpus, lm.config
+    count = sum(p.numel() for key, p in lm.named_parameters() if not key.startswith("softmax."))
+    epochs = facts.tokens / (corpus["n_tokens"] + corpus["n_sentences"])
+    lines = [
+        f"# {name}",
+        "",
+        f"A bidirectional language model (ELMo) for {corpus.get('language', 'text')}, trained by "
+        "`spacy elmo pretrain`.",
+        "",
+        "## Network",
+        "",
+        f"- {sizes.n_layers} LSTM layers of {sizes.lstm_dim} cells, {_projection(lm)}, "
+        f"{'in both directions' if sizes.bidirectional else 'forward only'}; vectors of "
+        f"{sizes.width} in {sizes.n_outputs} layers",
+        f"- {_token_layer(lm)}",
+        f"- {count / 1e6:.2f} M parameters, and a softmax over {len(lm.vocabulary or []):,} words",
+        f"- initial state: {lm.initial_state}",
+        "",
+        "## Training",
+        "",
+        *_start(facts),
+        f"- text: {corpus['n_tokens']:,} tokens in {corpus['n_sentences']:,} sentences, "
+        f"{corpus['n_types']:,} types",
+        f"- seen: {facts.tokens:,} predicted tokens per direction, {epochs:.2f} epochs, in "
+        f"{facts.seconds / 3600:.2f} hours",
+        f"- {config.optimizer}, learning rate {config.learning_rate:g} ({config.schedule}), "
+        f"{config.batch_size} rows of {config.unroll_steps} steps, "
+        f"{config.n_negative_samples or 'all'} sampled words, dropout {config.dropout:g}",
+        "",
+        "## Data and licences",
+        "",
+        config.data or "Not stated. (Set `data` in the training config.)",
+        "",
+        "## Perplexity on held-out text",
+        "",
+        *_perplexities(facts),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _start(facts: Facts) -> list[str]:
+    if facts.init is None:
+        return []
+    return [
+        f"- started from the weights `{facts.init}`, whose own training, text and licences are not "
+        "counted below: their card tells of them"
+    ]
+
+
+def _projection(lm: BiLM) -> str:
+    if not lm.config.lstm_projection:
+        return "without projection"
+    return f"projected to {lm.config.projection_dim}"
+
+
+def _token_layer(lm: BiLM) -> str:
+    cnn = lm.config.char_cnn
+    if cnn is None:
+        return f"word input: an embedding of {lm.config.n_words:,} words"
+    filters = ", ".join(f"{number} of width {width}" for width, number in cnn.filters)
+    return (
+        f"characters of {cnn.embedding_dim}, filters ({cnn.activation}) {filters}; "
+        f"{cnn.n_highway} highway layer(s)"
+    )
+
+
+def _perplexities(facts: Facts) -> list[str]:
+    rows = {"running text, state carried on": facts.running}
+    rows |= {f"each sentence from the {name} state": p for name, p in facts.sentences.items()}
+    known = {name: found for name, found in rows.items() if found is not None}
+    if not known:
+        return ["Not measured: no held-out text was given."]
+    table = [
+        "Full softmax; exp of the mean loss per predicted token, `</S>`, `<S>` and `<UNK>` "
+        "counted.",
+        "",
+        "| | forward | backward | average | tokens | unknown |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in known.items():
+        forward, backward = (*found.directions, math.nan)[:2]
+        table.append(
+            f"| {name} | {forward:.1f} | {'' if math.isnan(backward) else f'{backward:.1f}'} | "
+            f"{found.average:.1f} | {found.n_tokens:,} | {found.unknown_rate:.2%} |"
+        )
+    return table
