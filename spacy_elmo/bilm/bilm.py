@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.inference.cache import TokenCache
 from spacy_elmo.bilm.inference.engine import Engine
@@ -31,6 +30,7 @@ from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.bilm.state import CarriedState, State
 from spacy_elmo.bilm.token_encoder import WordEmbedding, build_token_encoder
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 INITIAL_STATES = ("zero", "warm", "carry")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD, PADDING, UNK_WORD, character_ids
+from spacy_elmo.bilm.characters import PADDING, character_ids
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
 from spacy_elmo.bilm.stack import Stack
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD, UNK_WORD
 
 
 class Highway(nn.Module):

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.inference.cache import TokenCache
 from spacy_elmo.bilm.inference.lstm import FastLayer
 from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.packing import Packing, pack
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 # Rows (sentences) that run side by side: 2 % faster at 1024/128 than 256 of them, 7 % than 128. 512
 # gain one more per cent, and cost 60 MB in a long stream.
