@@ -23,7 +23,7 @@ from spacy_elmo.pretraining.perplexity.exact import (
     sentence_perplexity,
     some_sentences,
 )
-from spacy_elmo.pretraining.report.output import WARM_SENTENCES
+from spacy_elmo.pretraining.run.finish import WARM_SENTENCES
 from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.state import Training
 
