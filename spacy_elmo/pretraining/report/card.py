@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.size import n_parameters
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.perplexity.exact import Perplexity
 
@@ -33,7 +34,7 @@ class Facts:
 def write_card(lm: BiLM, config: PretrainConfig, facts: Facts, name: str) -> str:
     """The card as Markdown."""
     corpus, sizes = facts.corpus, lm.config
-    count = sum(p.numel() for key, p in lm.named_parameters() if not key.startswith("softmax."))
+    count = n_parameters(lm)
     epochs = facts.tokens / (corpus["n_tokens"] + corpus["n_sentences"])
     lines = [
         f"# {name}",
