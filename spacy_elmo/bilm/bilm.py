@@ -117,12 +117,18 @@ class BiLM(nn.Module):
             lm.initial_state = initial_state
         return lm
 
-    def save(self, path: str | Path) -> None:
-        """Write the weights: a path that ends in .hdf5 or .h5 becomes an HDF5 file with its
-        options file beside it, any other a native directory."""
+    def save(self, path: str | Path, *, dtype: str = "float32") -> None:
+        """Write the weights.
+
+        Args:
+            path: A path that ends in .hdf5 or .h5 becomes an HDF5 file with its options file beside
+                it, any other a native directory.
+            dtype: "float32", or "float16" for a native directory of half the size, the form of
+                packaged models.
+        """
         from spacy_elmo.formats import save
 
-        save(self, path)
+        save(self, path, dtype=dtype)
 
     def reset_parameters(self) -> None:
         """Initialise all weights at random, as bilm-tf does before training."""

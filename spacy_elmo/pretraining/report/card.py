@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.size import n_parameters
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.perplexity.exact import Perplexity
 
@@ -48,7 +49,7 @@ def write_card(lm: BiLM, config: PretrainConfig, summary: TrainingSummary, name:
         name: Of the model.
     """
     corpus, sizes = summary.corpus, lm.config
-    count = sum(p.numel() for key, p in lm.named_parameters() if not key.startswith("softmax."))
+    count = n_parameters(lm)
     epochs = summary.tokens / (corpus["n_tokens"] + corpus["n_sentences"])
     lines = [
         f"# {name}",

@@ -13,6 +13,11 @@ from torch.nn import functional as F
 
 from spacy_elmo.bilm.characters import PADDING
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
+from spacy_elmo.pretraining.batches.sampling import (
+    draw_negatives,
+    log_expected_counts,
+    log_uniform,
+)
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
@@ -31,12 +36,7 @@ from spacy_elmo.pretraining.gpu.token_layer import embed_types
 from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.step.language_model import LayerStates, run_direction
 from spacy_elmo.pretraining.step.recurrence import run_window
-from spacy_elmo.pretraining.step.sampled_softmax import (
-    draw_negatives,
-    log_expected_counts,
-    log_uniform,
-    sampled_loss,
-)
+from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
 from tests.pretraining.small import config as small_config
 from tests.pretraining.small import sentences
 
