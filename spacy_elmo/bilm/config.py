@@ -10,6 +10,7 @@ ACTIVATIONS = ("relu", "tanh")
 # What a weight file may ask for. "carry" exists only at run time: a state that depends on the
 # batches seen before is no property of the weights.
 STORED_INITIAL_STATES = ("zero", "warm")
+INITIAL_STATES = (*STORED_INITIAL_STATES, "carry")
 # 256 bytes, then begin/end of sentence, begin/end of word, padding.
 N_CHARACTERS = 261
 

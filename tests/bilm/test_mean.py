@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
-from spacy_elmo.bilm.mean import mean_layers
 
 SENTENCES = [["The", "bank", "raised", "its", "rates"], ["No"], [], ["Two", "words"]]
 
@@ -20,13 +19,15 @@ def lm() -> BiLM:
 def test_every_word_counts_once(lm):
     words = np.concatenate(lm.encode(SENTENCES), axis=1)
     assert words.shape == (3, 8, 12)
-    mean = mean_layers(lm, iter(SENTENCES))
+    lm.measure_mean(iter(SENTENCES))
+    mean = lm.mean_layers
+    assert mean is not None
     assert mean.dtype == torch.float32
     np.testing.assert_allclose(mean.numpy(), words.mean(axis=1), rtol=1e-5, atol=1e-7)
 
 
 def test_it_is_stored_with_the_weights(lm, tmp_path):
-    lm.mean_layers = mean_layers(lm, SENTENCES)
+    lm.measure_mean(SENTENCES)
     for name in ("native", "weights.hdf5"):
         lm.save(tmp_path / name)
         again = BiLM.from_pretrained(tmp_path / name)
@@ -36,4 +37,4 @@ def test_it_is_stored_with_the_weights(lm, tmp_path):
 
 def test_no_words(lm):
     with pytest.raises(ValueError, match="at least one sentence with a word"):
-        mean_layers(lm, [[], []])
+        lm.measure_mean([[], []])

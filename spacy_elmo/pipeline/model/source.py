@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-
-INITIAL_STATES = ("zero", "warm")
+from spacy_elmo.bilm.config import STORED_INITIAL_STATES
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class Source:
                 'component refuses it: use "zero" or "warm" here, or '
                 'BiLM.from_pretrained(..., initial_state="carry") outside spaCy'
             )
-        if state is not None and state not in INITIAL_STATES:
+        if state is not None and state not in STORED_INITIAL_STATES:
             raise ValueError(
-                f"initial_state is {state!r}: expected one of {INITIAL_STATES} or null"
+                f"initial_state is {state!r}: expected one of {STORED_INITIAL_STATES} or null"
             )
 
     def exists(self) -> bool:

@@ -86,24 +86,31 @@ def check_can_score(lm: BiLM) -> None:
 
 
 @torch.no_grad()
-def sentence_perplexity(lm: BiLM, sentences: Iterable[Sequence[str]]) -> Perplexity:
-    """Perplexity where every sentence starts from the model's initial state.
+def sentence_perplexity(
+    lm: BiLM, sentences: Iterable[Sequence[str]], *, initial_state: str | None = None
+) -> Perplexity:
+    """Perplexity where every sentence starts from the same initial state.
 
-    lm: A model with a softmax and its vocabulary. sentences: Lists of words; empty ones are left
-    out.
+    Args:
+        lm: A model with a softmax and its vocabulary.
+        sentences: Lists of words; empty ones are left out.
+        initial_state: "zero" or "warm"; None: what the model has in use.
 
-    Raises ValueError for a model without a softmax, and for no text at all.
+    Raises:
+        ValueError: The model has no softmax or no such state, or there is no text at all.
     """
     check_can_score(lm)
     assert lm.softmax is not None
     assert lm.vocabulary is not None
-    if lm.initial_state == "carry":
+    initial_state = initial_state or lm.initial_state
+    if initial_state == "carry":
         raise ValueError('sentences on their own have no state to carry: use "zero" or "warm"')
     ids = {word: number for number, word in enumerate(lm.vocabulary)}
     width = lm.config.projection_dim
     sums = _Sums(lm)
     for batch in _batches(sentences):
-        top = lm(batch, boundaries=True)[-1]
+        start = lm.start(initial_state, len(batch))
+        top = lm.run(batch, start, boundaries=True)[0][-1]
         lengths = torch.tensor([len(words) + 2 for words in batch], device=lm.device)
         numbered = ((BOS, *(ids.get(word, UNK) for word in words), EOS) for words in batch)
         targets = torch.tensor(list(chain.from_iterable(numbered)), device=lm.device)
