@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spacy_elmo.bilm.config import BiLMConfig
@@ -16,7 +14,8 @@ from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.mean import mean_state, mean_vectors
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.bilm.sentences import Sentence, check_sentences
+from spacy_elmo.bilm.sentences import check_sentences
+from spacy_elmo.types import Floats, Sentence
 
 
 class BiLM(Network):
@@ -139,7 +138,7 @@ class BiLM(Network):
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,
-    ) -> list[NDArray[np.float32]]:
+    ) -> list[Floats]:
         """Layers of each sentence, fast and without gradients.
 
         Args:
@@ -162,7 +161,7 @@ class BiLM(Network):
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,
-    ) -> Iterator[NDArray[np.float32]]:
+    ) -> Iterator[Floats]:
         """`encode` for an endless iterable: yields arrays in order, in bounded memory.
 
         Args:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BOS_WORD = "<S>"
-EOS_WORD = "</S>"
-UNK_WORD = "<UNK>"
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 # Ids as the network sees them: one above the byte or mark, because 0 stands for "no token".
 OFFSET = 1

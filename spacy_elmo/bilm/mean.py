@@ -6,19 +6,18 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.state import State
 from spacy_elmo.bilm.walk import walk
+from spacy_elmo.types import Floats, Sentence
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 
-def mean_state(network: Network, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+def mean_state(network: Network, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
     """Mean state after each sentence of running text, read once from a zero state.
 
     Args:
@@ -61,7 +60,7 @@ def _read(
     return torch.cat(outputs), mean_h, mean_c
 
 
-def mean_vectors(encoded: Iterable[NDArray[np.float32]]) -> Tensor:
+def mean_vectors(encoded: Iterable[Floats]) -> Tensor:
     """Mean of each layer over the words of some text.
 
     Vectors of a language model lie in a narrow cone, so that the cosine of any two is well above

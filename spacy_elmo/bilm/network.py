@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.config import INITIAL_STATES, BiLMConfig
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.packing import pack
-from spacy_elmo.bilm.sentences import Sentence, check_sentences, word_types
+from spacy_elmo.bilm.sentences import check_sentences, word_types
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.bilm.state import State
 from spacy_elmo.bilm.token_encoder import WordEmbedding, build_token_encoder
 from spacy_elmo.bilm.walk import walk
+from spacy_elmo.types import Sentence
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 
 class Network(nn.Module):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-Sentence = Sequence[str]
+from spacy_elmo.types import Sentence
 
 
 def check_sentences(sentences: Iterable[Sentence]) -> list[Sentence]:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.errors import problem
+from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import new_directory, read_json, write_json
 from spacy_elmo.formats.assemble import assemble, config_to_store, tensors_to_store
 from spacy_elmo.formats.blocks import Stored, read_tensors
@@ -34,7 +34,7 @@ from spacy_elmo.formats.tensors import (
     softmax_tensors,
     state_tensors,
 )
-from spacy_elmo.vocabulary import read_vocabulary, write_vocabulary
+from spacy_elmo.vocabulary import VOCABULARY_FILE, read_vocabulary, write_vocabulary
 
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
@@ -44,9 +44,8 @@ VERSION = 1
 
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
-VOCABULARY = "vocab.txt"
 SOFTMAX = "softmax.safetensors"
-FILES = frozenset({CONFIG, WEIGHTS, VOCABULARY, SOFTMAX})
+FILES = frozenset({CONFIG, WEIGHTS, VOCABULARY_FILE, SOFTMAX})
 
 # Number types as safetensors and as numpy name them.
 _DTYPES = {"F16": "float16", "F32": "float32"}
@@ -117,7 +116,7 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
                 # safetensors lets nobody but the owner read what it writes.
                 shutil.copymode(aside / CONFIG, aside / file)
         if lm.vocabulary is not None:
-            write_vocabulary(aside / VOCABULARY, lm.vocabulary)
+            write_vocabulary(aside / VOCABULARY_FILE, lm.vocabulary, error=WeightsError)
 
 
 FORMAT = Format(
@@ -175,13 +174,17 @@ def _vocabulary(path: Path, config: BiLMConfig) -> tuple[list[str] | None, int]:
     if n_words is None and (path / SOFTMAX).is_file():
         with _errors(path / SOFTMAX), safe_open(path / SOFTMAX, "numpy") as file:
             n_words, rows_of = file.get_slice("softmax.weight").get_shape()[0], SOFTMAX
-    if (path / VOCABULARY).is_file():
+    if (path / VOCABULARY_FILE).is_file():
         words = read_vocabulary(
-            path / VOCABULARY, n_words, rows_of=rows_of, word_input=config.n_words is not None
+            path / VOCABULARY_FILE,
+            n_words=n_words,
+            rows_of=rows_of,
+            special=None if config.n_words is None else "anywhere",
+            error=WeightsError,
         )
         return words, len(words)
     if config.n_words is not None:
-        what = f"{VOCABULARY} is missing, and this model reads whole words"
+        what = f"{VOCABULARY_FILE} is missing, and this model reads whole words"
         raise problem(path, what, "Get the weights anew")
     return None, n_words or 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
-from spacy_elmo.pretraining.vocabulary import SYMBOLS
+from spacy_elmo.vocabulary import SPECIAL_WORDS
 
 OPTIMIZERS = ("adamw", "adagrad")
 SCHEDULES = ("constant", "cosine")
@@ -233,7 +233,7 @@ def _model(base: BiLMConfig, values: Any) -> BiLMConfig:
     if isinstance(values.get("char_cnn"), Mapping) and base.char_cnn is not None:
         merged["char_cnn"] = {**base.to_dict()["char_cnn"], **values["char_cnn"]}
     if merged["char_cnn"] is None and merged["n_words"] is None:
-        merged["n_words"] = len(SYMBOLS)  # the trainer puts the corpus's vocabulary here
+        merged["n_words"] = len(SPECIAL_WORDS)  # the trainer puts the corpus's vocabulary here
     return BiLMConfig.from_dict(merged)
 
 

@@ -20,7 +20,7 @@ from spacy_elmo.pretraining.step.language_model import (
     new_model,
     run_direction,
 )
-from spacy_elmo.pretraining.vocabulary import SYMBOLS
+from spacy_elmo.vocabulary import SPECIAL_WORDS
 from tests.pretraining.small import config, make_corpus, new_training
 
 STEPS, ROWS = 6, 5
@@ -112,7 +112,7 @@ def test_a_step_follows_the_clipped_gradients(corpus: Corpus, one_thread: None) 
 def _model(**sizes: Any) -> BiLM:
     """Three layers whose values are far from zero."""
     made = config(model={"n_layers": 3, **sizes}).model
-    lm = new_model(made, SYMBOLS).double()
+    lm = new_model(made, SPECIAL_WORDS).double()
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in lm.parameters():

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from spacy_elmo.bilm.characters import character_ids
-from spacy_elmo.pretraining.corpus.corpus import Corpus, CorpusError
+from spacy_elmo.errors import CorpusError
+from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
 
 

@@ -18,7 +18,7 @@ from spacy_elmo.pretraining.perplexity.exact import (
     sentence_perplexity,
 )
 from spacy_elmo.pretraining.step.language_model import new_model
-from spacy_elmo.pretraining.vocabulary import BOS, EOS, UNK
+from spacy_elmo.vocabulary import BOS, EOS, UNK
 from tests.pretraining.small import config, make_corpus, sentences
 
 

@@ -27,7 +27,7 @@ from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.corpus.reading import Block
 from spacy_elmo.pretraining.corpus.segmentation import Segmenter, Settings
-from spacy_elmo.pretraining.vocabulary import read_words
+from spacy_elmo.vocabulary import read_words
 
 TEXT = """\
 Dr. Smith didn't come (he was ill!). "Why?" she asked.
@@ -197,8 +197,8 @@ def test_given_vocabulary(tmp_path: Path) -> None:
     [
         ("a\nb\nc\nd", "first three words must be"),
         ("<S>\n</S>\n<UNK>\na\n\nb", "line 5 is empty"),
-        ("<S>\n</S>\n<UNK>\na\nb\na", "line 6 repeats line 4, 'a'"),
-        (b"<S>\n</S>\n<UNK>\n\xff", "no UTF-8"),
+        ("<S>\n</S>\n<UNK>\na\nb\na", "'a' stands on line 4 and again on line 6"),
+        (b"<S>\n</S>\n<UNK>\n\xff", "line 4 is not UTF-8"),
     ],
 )
 def test_unusable_vocabulary(tmp_path: Path, lines: str | bytes, message: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spacy_elmo.bilm.config import INITIAL_STATES
@@ -17,8 +16,9 @@ from spacy_elmo.bilm.inference.engine import Engine
 from spacy_elmo.bilm.inference.windows import encode_windows
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.bilm.sentences import Sentence, check_sentences
+from spacy_elmo.bilm.sentences import check_sentences
 from spacy_elmo.bilm.state import CarriedState, State
+from spacy_elmo.types import Floats, Sentence
 
 
 class Encoder:
@@ -82,7 +82,7 @@ class Encoder:
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,
-    ) -> list[NDArray[np.float32]]:
+    ) -> list[Floats]:
         """Layers of each sentence, fast and without gradients; see `BiLM.encode`."""
         if self.initial_state != "carry":
             return list(self.stream(network, sentences, mix=mix, batch_tokens=batch_tokens))
@@ -102,7 +102,7 @@ class Encoder:
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,
-    ) -> Iterator[NDArray[np.float32]]:
+    ) -> Iterator[Floats]:
         """`encode` for an endless iterable; see `BiLM.stream`."""
         if self.initial_state == "carry":
             raise ValueError(

@@ -22,7 +22,6 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.inference.cache import TokenCache
 from spacy_elmo.bilm.inference.lstm import FastLayer
 from spacy_elmo.bilm.inference.threads import run_side_by_side
@@ -31,10 +30,12 @@ from spacy_elmo.bilm.packing import Packing, pack
 from spacy_elmo.bilm.sentences import word_types
 from spacy_elmo.bilm.state import State
 from spacy_elmo.bilm.walk import walk
+from spacy_elmo.types import Sentence
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 
 @dataclass(frozen=True)
-class Direction:
+class FastDirection:
     """The layers of one direction, and the state that every sentence starts from after its mark.
 
     Attributes:
@@ -73,20 +74,20 @@ class Engine:
         self.cache = cache
         self.skip = skip
         marks = cache.vectors([BOS_WORD, EOS_WORD])
-        self.directions: list[Direction] = []
+        self.directions: list[FastDirection] = []
         for d, (name, layers) in enumerate(directions):
             fast = [FastLayer.of(layer, dtype) for layer in layers]
-            before = Direction(name, fast, list(state.h[:, d]), list(state.c[:, d]))
+            before = FastDirection(name, fast, list(state.h[:, d]), list(state.c[:, d]))
             steps = list(self._walk(before, marks[d : d + 1], [1]))
             h, c = ([step[k] for step in steps] for k in (1, 2))
-            self.directions.append(Direction(name, fast, h, c))
+            self.directions.append(FastDirection(name, fast, h, c))
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self.directions[0].layers[0].weight.device
 
-    def run(self, sentences: Sequence[Sequence[str]]) -> Tensor:
+    def run(self, sentences: Sequence[Sentence]) -> Tensor:
         """All layers of all tokens, one sentence after the other.
 
         Returns:
@@ -121,7 +122,7 @@ class Engine:
         return layers
 
     def _run_direction(
-        self, direction: Direction, vectors: Tensor, packing: Packing, out: Tensor
+        self, direction: FastDirection, vectors: Tensor, packing: Packing, out: Tensor
     ) -> None:
         rows = torch.from_numpy(packing.rows(direction.name)).to(vectors.device)
         steps = self._walk(direction, vectors.index_select(0, rows), packing.batch_sizes)
@@ -129,7 +130,7 @@ class Engine:
             out[k].index_copy_(0, rows, outputs)
 
     def _walk(
-        self, direction: Direction, inputs: Tensor, batch_sizes: Sequence[int]
+        self, direction: FastDirection, inputs: Tensor, batch_sizes: Sequence[int]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         def recurrence(
             layer: FastLayer, inputs: Tensor, h: Tensor, c: Tensor

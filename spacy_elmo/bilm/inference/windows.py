@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.inference.engine import Engine
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.bilm.sentences import Sentence, checked_sentences
+from spacy_elmo.bilm.sentences import checked_sentences
+from spacy_elmo.types import Floats, Sentence
 
 # Rows (sentences) that run side by side: 2 % faster at 1024/128 than 256 of them, 7 % than 128. 512
 # gain one more per cent, and cost 60 MB in a long stream.
@@ -36,7 +35,7 @@ def encode_windows(
     *,
     mix: ScalarMix | None,
     batch_tokens: int | None,
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[Floats]:
     """Arrays of each sentence, in order; see `BiLM.encode`."""
     max_tokens = window_tokens(config)
     if batch_tokens is not None:
@@ -52,9 +51,9 @@ def encode_windows(
 
 def encode_window(
     engine: Engine, window: Sequence[Sentence], mix: ScalarMix | None, max_tokens: int
-) -> list[NDArray[np.float32]]:
+) -> list[Floats]:
     """Arrays of each sentence of one window."""
-    arrays: dict[int, NDArray[np.float32]] = {}
+    arrays: dict[int, Floats] = {}
     lengths = [len(words) for words in window]
     longest_first = sorted(range(len(window)), key=lambda index: -lengths[index])
     batches = batched(longest_first, lengths.__getitem__, max_size=max_tokens, max_items=MAX_ROWS)

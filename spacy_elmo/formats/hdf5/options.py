@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.errors import WeightsError, problem
+from spacy_elmo.errors import ElmoError, problem
 from spacy_elmo.files import read_json
 from spacy_elmo.formats.blocks import Stored
 from spacy_elmo.formats.hdf5.names import SPELLINGS, Spelling
@@ -189,7 +189,7 @@ def _bidirectional(
     return False
 
 
-def _mismatch(path: Path, weights: Path, what: str) -> WeightsError:
+def _mismatch(path: Path, weights: Path, what: str) -> ElmoError:
     return problem(path, f"{what} ({weights})", "Use the options that belong to these weights")
 
 

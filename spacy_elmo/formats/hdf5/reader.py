@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
-from spacy_elmo.errors import problem
+from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import make_room, new_file, write_json
 from spacy_elmo.formats.assemble import assemble, config_to_store, tensors_to_store
 from spacy_elmo.formats.blocks import Stored, file_rows, read_tensors
@@ -112,7 +112,8 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         aside = files.enter_context(new_file(path))
         vocab = companion(path, "vocab", ".txt")
         if lm.vocabulary is not None:
-            write_vocabulary(files.enter_context(new_file(vocab)), lm.vocabulary)
+            words = files.enter_context(new_file(vocab))
+            write_vocabulary(words, lm.vocabulary, error=WeightsError)
         options = files.enter_context(new_file(companion(path, "options", ".json")))
         write_json(options, to_options(config))
         make_room(aside, sum(4 * tensor.numel() for tensor in tensors.values()) + _OVERHEAD)
@@ -199,9 +200,10 @@ def _vocabulary(
     if path is not None:
         words = read_vocabulary(
             path,
-            n_words,
+            n_words=n_words,
             rows_of=f"{rows_of!r} of {weights}",
-            word_input=config.n_words is not None,
+            special=None if config.n_words is None else "anywhere",
+            error=WeightsError,
         )
         return words, len(words)
     if config.n_words is not None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.vocabulary import BOS, EOS
+from spacy_elmo.vocabulary import BOS, EOS
 
 Direction = Literal["forward", "backward"]
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")

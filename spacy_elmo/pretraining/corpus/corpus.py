@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_elmo.pretraining.vocabulary import UNK, check_vocabulary, read_vocabulary, read_words
+from spacy_elmo.errors import CorpusError
+from spacy_elmo.vocabulary import UNK, VOCABULARY_FILE, check_vocabulary, read_words
 
 FORMAT = "spacy-elmo.corpus"
 VERSION = 1
 _SIZES = ("n_tokens", "n_sentences", "n_types", "n_vocabulary", "max_characters_per_token")
-
-
-class CorpusError(ValueError):
-    """A folder that is no prepared corpus, or a damaged one."""
 
 
 class Corpus:
@@ -71,12 +68,14 @@ class Corpus:
                     f"{self.path / name} has {found} lines, but corpus.json says {lines}"
                 )
 
-        self.vocabulary = read_vocabulary(self.path)
+        own = read_words(self.path / VOCABULARY_FILE, error=CorpusError)
+        self.vocabulary = own if vocabulary is None else list(vocabulary)
+        source = self.path / VOCABULARY_FILE if vocabulary is None else "the given vocabulary"
+        check_vocabulary(source, self.vocabulary, special="first", error=CorpusError)
         self.word_of_type = np.full(self.n_types, UNK)
-        if vocabulary is None or list(vocabulary) == self.vocabulary:
-            self.word_of_type[: len(self.vocabulary)] = np.arange(len(self.vocabulary))
+        if self.vocabulary == own:
+            self.word_of_type[: len(own)] = np.arange(len(own))
         else:
-            self.vocabulary = check_vocabulary(vocabulary, "the given vocabulary")
             word_id = {word: number for number, word in enumerate(self.vocabulary)}
             self.word_of_type[:] = [word_id.get(word, UNK) for word in self.types]
         self.n_vocabulary = len(self.vocabulary)
@@ -84,7 +83,7 @@ class Corpus:
     @cached_property
     def types(self) -> list[str]:
         """Every type; its place is its id."""
-        return read_words(self.path / "types.txt")
+        return read_words(self.path / "types.txt", error=CorpusError)
 
     def sentence(self, number: int) -> NDArray[np.uint32]:
         """Type ids of one sentence. *Shape:* (n_words,)."""

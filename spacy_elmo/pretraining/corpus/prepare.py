@@ -19,11 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_elmo.bilm.characters import character_ids
+from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.corpus import FORMAT, VERSION
+from spacy_elmo.pretraining.corpus.ranking import order_types
 from spacy_elmo.pretraining.corpus.reading import check_inputs, read_blocks
 from spacy_elmo.pretraining.corpus.segmentation import Segmented, Settings
 from spacy_elmo.pretraining.corpus.workers import segment_blocks
-from spacy_elmo.pretraining.vocabulary import UNK, order_types, read_vocabulary, write_words
+from spacy_elmo.vocabulary import UNK, VOCABULARY_FILE, read_vocabulary, write_vocabulary
 
 COUNTS = {
     "documents": "documents read from .spacy files",
@@ -89,7 +91,7 @@ def prepare(
         raise ValueError(f"max_characters must be at least 3, not {max_characters}")
     if max_vocab < 3:
         raise ValueError(f"max_vocab must be at least 3, not {max_vocab}")
-    known = None if vocabulary is None else read_vocabulary(Path(vocabulary))
+    known = None if vocabulary is None else _read_vocabulary(Path(vocabulary))
     output = Path(output)
     partial = output.with_name(output.name + ".partial")
     _make_room(output, partial, force)
@@ -168,8 +170,8 @@ class _Spilled:
         n_tokens = int(occurrences.sum())
         n_sentences = self.lengths.stat().st_size // 4
 
-        write_words(self.folder / "vocab.txt", types[:n_vocabulary])
-        write_words(self.folder / "types.txt", types)
+        write_vocabulary(self.folder / VOCABULARY_FILE, types[:n_vocabulary])
+        write_vocabulary(self.folder / "types.txt", types)
         tokens = (renumber[ids] for ids in _read(self.ids))
         _write_array(self.folder / "tokens.npy", tokens, "<u4", n_tokens)
         offsets = _offsets(_read(self.lengths))
@@ -193,6 +195,14 @@ class _Spilled:
             "n_unknown": int(occurrences[unknown].sum()),
             **{name: self.counts[name] for name in COUNTS},
         }
+
+
+def _read_vocabulary(path: Path) -> list[str]:
+    """The vocabulary of a file, or of a folder (a prepared corpus, a model) that holds one."""
+    path = path / VOCABULARY_FILE if path.is_dir() else path
+    if not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    return read_vocabulary(path, special="first", error=CorpusError)
 
 
 def _append(file: IO[bytes], ids: NDArray[np.uint32]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spacy_elmo.pretraining.corpus.reading import Block
 from spacy_elmo.pretraining.corpus.records import read_records
-from spacy_elmo.pretraining.vocabulary import BOS, EOS, SYMBOLS
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -206,7 +206,7 @@ def _without_non_words(
     words: list[str], ids: NDArray[np.int64], starts: NDArray[np.bool_], counts: Counter[str]
 ) -> Segmented:
     """Leave out whitespace and literal boundary symbols, and sentences that hold nothing else."""
-    boundary = np.array([word in (SYMBOLS[BOS], SYMBOLS[EOS]) for word in words], dtype=bool)
+    boundary = np.array([word in (BOS_WORD, EOS_WORD) for word in words], dtype=bool)
     space = np.array([not word.strip() for word in words], dtype=bool)
     counts["boundary_symbols"] += int(boundary[ids].sum())
     good = ~(boundary | space)

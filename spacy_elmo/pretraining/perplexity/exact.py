@@ -20,7 +20,7 @@ from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
 from spacy_elmo.pretraining.batches.running import RunningText, token_inputs
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.step.language_model import LayerStates, full_loss, run_direction
-from spacy_elmo.pretraining.vocabulary import BOS, EOS, UNK
+from spacy_elmo.vocabulary import BOS, EOS, UNK
 
 # Sentences sorted by length together, and tokens computed at once.
 CHUNK = 512

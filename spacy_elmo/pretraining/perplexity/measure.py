@@ -16,7 +16,7 @@ from spacy_elmo.pretraining.perplexity.exact import (
     running_perplexity,
     sentence_perplexity,
 )
-from spacy_elmo.pretraining.vocabulary import write_words
+from spacy_elmo.vocabulary import write_vocabulary
 
 # How WikiText writes a mark inside a word: ` @-@ ` for `-`, and so on.
 WIKITEXT_MARKS = (b"-", b",", b".")
@@ -61,7 +61,7 @@ def measure(
             )
         if not prepared:
             path = Path(folder) / "corpus"
-            write_words(Path(folder) / "vocab.txt", lm.vocabulary)
+            write_vocabulary(Path(folder) / "vocab.txt", lm.vocabulary)
             cnn = lm.config.char_cnn
             meta = prepare(
                 [_undone(source, Path(folder)) if wikitext else source],
