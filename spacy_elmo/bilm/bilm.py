@@ -77,8 +77,12 @@ class BiLM(Network):
         return lm
 
     def save(self, path: str | Path) -> None:
-        """Write the weights: a path that ends in .hdf5 or .h5 becomes an HDF5 file with its
-        options file beside it, any other a native directory."""
+        """Write the weights.
+
+        Args:
+            path: One that ends in .hdf5 or .h5 becomes an HDF5 file with its options file beside
+                it, any other a native directory.
+        """
         from spacy_elmo.formats import save
 
         save(self, path)
@@ -219,6 +223,9 @@ class BiLM(Network):
         self.encoder.reset_state()
 
     def weights_changed(self) -> None:
-        """Forget everything computed from the weights. Changes by PyTorch's own optimizers and
-        `load_state_dict` are noticed without; writing through `.data` or numpy is not."""
+        """Forget everything computed from the weights.
+
+        Changes by PyTorch's own optimizers and `load_state_dict` are noticed without; writing
+        through `.data` or numpy is not.
+        """
         self.encoder.weights_changed()

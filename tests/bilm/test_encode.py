@@ -354,7 +354,7 @@ def test_word_input_needs_its_vocabulary() -> None:
     assert not np.allclose(known, unknown)
     with pytest.raises(ValueError, match="3 words, the word embedding 4 rows"):
         lm.set_vocabulary(["<S>", "</S>", "<UNK>"])
-    with pytest.raises(ValueError, match="'a' more than once"):
+    with pytest.raises(ValueError, match="'a' stands on line 2 and again on line 4"):
         lm.set_vocabulary(["<S>", "a", "<UNK>", "a"])
     with pytest.raises(ValueError, match="lacks"):
         lm.set_vocabulary(["<S>", "</S>", "b", "a"])
