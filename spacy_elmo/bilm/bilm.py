@@ -76,16 +76,18 @@ class BiLM(Network):
             lm.initial_state = initial_state
         return lm
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, dtype: str = "float32") -> None:
         """Write the weights.
 
         Args:
             path: One that ends in .hdf5 or .h5 becomes an HDF5 file with its options file beside
                 it, any other a native directory.
+            dtype: "float32", or "float16" for a native directory of half the size, the form of
+                packaged models.
         """
         from spacy_elmo.formats import save
 
-        save(self, path)
+        save(self, path, dtype=dtype)
 
     @property
     def initial_state(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spacy_elmo.fields import check_fields
 
 ACTIVATIONS = ("relu", "tanh")
 # What a weight file may ask for. "carry" exists only at run time: a state that depends on the
@@ -186,39 +188,12 @@ class BiLMConfig:
             char_cnn = dict(char_cnn)
             if "filters" in char_cnn:
                 char_cnn["filters"] = _pairs(char_cnn["filters"])
-            values["char_cnn"] = _build(CharCNNConfig, char_cnn, "char_cnn.")
+            check_fields(CharCNNConfig, char_cnn, "char_cnn.")
+            values["char_cnn"] = CharCNNConfig(**char_cnn)
         elif char_cnn is not None and not isinstance(char_cnn, CharCNNConfig):
             raise ValueError(f"char_cnn is {char_cnn!r}: expected a table of sizes or null")
-        return _build(cls, values, "")
-
-
-Config = TypeVar("Config", CharCNNConfig, BiLMConfig)
-
-# What JSON may hold for a field of each annotated type. bool is an int in Python, so it is named
-# only where it is meant.
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float | None": (int, float, type(None)),
-    "str": (str,),
-    "bool": (bool,),
-}
-
-
-def _build(cls: type[Config], values: Mapping[str, Any], prefix: str) -> Config:
-    known = {field.name: str(field.type) for field in fields(cls)}
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(
-            f"unknown key {prefix + str(unknown[0])!r}: expected some of {sorted(known)}"
-        )
-    for name, value in values.items():
-        allowed = _JSON_TYPES.get(known[name])
-        if allowed is None:
-            continue
-        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise ValueError(f"{prefix}{name} is {value!r}: expected {known[name]}")
-    return cls(**values)
+        check_fields(cls, values)
+        return cls(**values)
 
 
 def _pairs(filters: Any) -> tuple[tuple[int, int], ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.fields import check_fields
 from spacy_elmo.vocabulary import SPECIAL_WORDS
 
 OPTIMIZERS = ("adamw", "adagrad")
@@ -176,19 +177,10 @@ class PretrainConfig:
         if recipe not in RECIPES:
             raise ValueError(f"no recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
         base = RECIPES[recipe]
-        known = {field.name: str(field.type) for field in fields(cls)}
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}: expected some of {sorted(known)}")
-        for name, value in values.items():
-            allowed = _JSON_TYPES.get(known[name])
-            if allowed is None:
-                continue
-            if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-                raise ValueError(f"{name} is {value!r}: expected {known[name]}")
+        check_fields(cls, values)
         if "model" in values:
             values["model"] = _model(base.model, values["model"])
-        return cls(**{**{name: getattr(base, name) for name in known}, **values})
+        return replace(base, **values)
 
     def with_budget(
         self, epochs: float | None, tokens: int | None, seconds: float | None
@@ -213,16 +205,6 @@ class PretrainConfig:
             return cls.from_dict(values)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-
-
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
-    "str": (str,),
-}
 
 
 def _model(base: BiLMConfig, values: Any) -> BiLMConfig:

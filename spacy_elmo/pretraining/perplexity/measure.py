@@ -8,7 +8,8 @@ from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.corpus.prepare import COUNTS, READ, prepare
+from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
+from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.corpus.reading import OTHER_THAN_PLAIN
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
