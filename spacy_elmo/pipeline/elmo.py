@@ -15,7 +15,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from spacy_elmo.bilm.inference.windows import window_tokens
+from spacy_elmo.bilm.inference.windows import WINDOW_FLOATS
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
 from spacy_elmo.pipeline.doc.sentences import sentence_numbers
@@ -173,7 +173,8 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
         shim = get_shim(self.model)
         if shim.batch_tokens is not None:
             return shim.batch_tokens
-        return window_tokens(shim.lm.config)
+        config = shim.lm.config
+        return max(1, WINDOW_FLOATS // (config.n_outputs * config.width))
 
     def _mean(self) -> Floats | None:
         shim = get_shim(self.model)

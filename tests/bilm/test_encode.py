@@ -20,7 +20,7 @@ from spacy_elmo.bilm.inference import lstm as inference_lstm
 from spacy_elmo.bilm.inference import windows
 from spacy_elmo.bilm.inference.lstm import FEW_ROWS, STEPS_AT_ONCE
 from spacy_elmo.bilm.inference.threads import run_side_by_side
-from tests.bilm.models import tiny_lm
+from tests.tiny import tiny_lm
 
 WORDS = st.text(max_size=12) | st.sampled_from(["the", "bank", "<S>", "</S>", "Ünïcödé", "a" * 70])
 SENTENCES = st.lists(st.lists(WORDS, max_size=8), max_size=8)

@@ -4,21 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
+from spacy_elmo import BiLM
+from tests.tiny import tiny_lm
 
 SENTENCES = [["The", "bank", "raised", "its", "rates"], ["No"], [], ["Two", "words"]]
 
 
 @pytest.fixture
 def lm() -> BiLM:
-    torch.manual_seed(0)
-    char_cnn = CharCNNConfig(embedding_dim=4, filters=((1, 3), (2, 5)), n_highway=1)
-    return BiLM(BiLMConfig(lstm_dim=7, projection_dim=6, char_cnn=char_cnn))
+    return tiny_lm()
 
 
 def test_every_word_counts_once(lm):
     words = np.concatenate(lm.encode(SENTENCES), axis=1)
-    assert words.shape == (3, 8, 12)
+    assert words.shape == (3, 8, 16)
     lm.measure_mean(iter(SENTENCES))
     mean = lm.mean_layers
     assert mean is not None
