@@ -13,7 +13,7 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run.state import Training
 from spacy_elmo.pretraining.step import language_model
-from spacy_elmo.pretraining.step.gradients import Gradients
+from spacy_elmo.pretraining.step.gradients import StepGradients
 from spacy_elmo.pretraining.step.language_model import (
     LayerStates,
     drop,
@@ -34,7 +34,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 # --- clipping
 
 
-def _gradients(norm: float) -> Gradients:
+def _gradients(norm: float) -> StepGradients:
     """Gradients of two tensors and of some rows of two tables, of a norm over all of them."""
     torch.manual_seed(0)
     shapes = [(4, 3), (4,), (2, 3), (2,)]
@@ -42,7 +42,7 @@ def _gradients(norm: float) -> Gradients:
     total = math.sqrt(sum(value.square().sum().item() for value in values))
     weight, bias, row_weights, row_biases = (value * (norm / total) for value in values)
     rows = torch.tensor([7, 2])
-    return Gradients(
+    return StepGradients(
         losses=torch.tensor([100.0, 200.0], dtype=torch.float64),
         states=[],
         dense={"weight": weight, "bias": bias},
@@ -50,7 +50,7 @@ def _gradients(norm: float) -> Gradients:
     )
 
 
-def _values(gradients: Gradients) -> list[Tensor]:
+def _values(gradients: StepGradients) -> list[Tensor]:
     return [*gradients.dense.values(), *(value for _, value in gradients.rows.values())]
 
 

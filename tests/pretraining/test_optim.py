@@ -122,14 +122,14 @@ def _of_both(values: dict[str, Any], parameters: Mapping[str, nn.Parameter]) -> 
 
 def _step_rows(optimizer: Optimizer, number: int, gradients: Mapping[str, Tensor]) -> None:
     """Take a step of tables and whole tensors; no other rows than the touched ones may change."""
-    before = _copies(optimizer.tables)
+    before = _copies(optimizer.rows.tables)
     given = {}
     for name, touched in TOUCHED.items():
         if touched[number]:
             rows = torch.tensor(touched[number])
             given[name] = (rows, gradients[name][rows])
     optimizer.step({name: gradients[name] for name in DENSE}, given, RATES[number])
-    for name, table in optimizer.tables.items():
+    for name, table in optimizer.rows.tables.items():
         for row, (now, earlier) in enumerate(zip(table, before[name], strict=True)):
             changed = not torch.equal(now, earlier)  # to the bit
             assert changed == (row in TOUCHED[name][number]), (name, row)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining.batches.batches import Batch
+from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.step.language_model import LayerStates, dense_parameters, run_direction
 from spacy_elmo.pretraining.step.precision import TYPES, LossScale, autocast
@@ -31,13 +31,14 @@ CHUNKS = 4
 
 
 @dataclass(frozen=True)
-class Gradients:
+class StepGradients:
     """What a batch gives.
 
-    losses: Sum of the loss over the positions of each direction. *Shape:* (directions,).
-    states: Each direction's state after the window.
-    dense: Gradient of each parameter that is no table.
-    rows: For each table, the distinct rows touched and their gradients.
+    Attributes:
+        losses: Sum of the loss over the positions of each direction. *Shape:* (directions,).
+        states: Each direction's state after the window.
+        dense: Gradient of each parameter that is no table.
+        rows: For each table, the distinct rows touched and their gradients.
     """
 
     losses: Tensor
@@ -49,8 +50,10 @@ class Gradients:
 class Stepper:
     """Computes the gradients of batches.
 
-    lm: The model. config: The training config. rank: Number of the process, which draws its own
-    dropout.
+    Args:
+        lm: The model.
+        config: The training config.
+        rank: Number of the process, which draws its own dropout.
     """
 
     def __init__(self, lm: BiLM, config: PretrainConfig, rank: int = 0) -> None:
@@ -78,13 +81,19 @@ class Stepper:
         self.dense_order = [*chain.from_iterable(self.layer_names), *self.token_names]
 
     def __call__(
-        self, batch: Batch, states: list[LayerStates], step: int, scale: LossScale | None = None
-    ) -> Gradients:
+        self,
+        batch: TrainingBatch,
+        states: list[LayerStates],
+        step: int,
+        scale: LossScale | None = None,
+    ) -> StepGradients:
         """Gradients of the mean over directions and positions of the loss.
 
-        states: Of each direction before the window; used with `carry_state`.
-        step: Number of the step, which seeds the dropout.
-        scale: Scales the loss, for float16.
+        Args:
+            batch: What to read.
+            states: Of each direction before the window; used with `carry_state`.
+            step: Number of the step, which seeds the dropout.
+            scale: Scales the loss, for float16.
         """
         config = self.config
         if not batch.inputs.shape[2]:
@@ -133,19 +142,19 @@ class Stepper:
             dense.update(zip(names, gradients[3:], strict=True))
         if self.token_names:
             dense.update(self._embed_backward(embedded, shared[0]))
-        return Gradients(
+        return StepGradients(
             torch.stack([result[0] for result in results]),
             [result[1] for result in results],
             dense,
             self._rows(batch, *shared),
         )
 
-    def _nothing(self, batch: Batch, states: list[LayerStates]) -> Gradients:
+    def _nothing(self, batch: TrainingBatch, states: list[LayerStates]) -> StepGradients:
         """What a process gives that has no row of a batch: zeros, to be added to the others'."""
         vectors = self.softmax.weight.new_zeros(len(batch.types), self.lm.config.projection_dim)
         weight = torch.zeros_like(self.softmax.weight[batch.words])
         bias = torch.zeros_like(self.softmax.bias[batch.words])
-        return Gradients(
+        return StepGradients(
             bias.new_zeros(self.n_directions),
             states,
             {name: torch.zeros_like(self.dense[name]) for name in self.dense_order},
@@ -153,7 +162,7 @@ class Stepper:
         )
 
     def _rows(
-        self, batch: Batch, vectors: Tensor, weight: Tensor, bias: Tensor
+        self, batch: TrainingBatch, vectors: Tensor, weight: Tensor, bias: Tensor
     ) -> dict[str, tuple[Tensor, Tensor]]:
         rows = {"softmax.bias": (batch.words, bias)}
         if self.config.share_embedding_softmax:

@@ -25,7 +25,9 @@ POSITIONS_AT_ONCE = 128
 class LayerStates:
     """h and c of every layer of one direction.
 
-    h: *Shape:* (n_layers, P, rows). c: *Shape:* (n_layers, C, rows).
+    Attributes:
+        h: *Shape:* (n_layers, P, rows).
+        c: *Shape:* (n_layers, C, rows).
     """
 
     h: Tensor
@@ -41,7 +43,11 @@ class LayerStates:
         )
 
     def kept(self, kept: Tensor) -> LayerStates:
-        """With zeros in some rows. kept: 1.0 or 0.0. *Shape:* (rows,)."""
+        """With zeros in some rows.
+
+        Args:
+            kept: 1.0 or 0.0. *Shape:* (rows,).
+        """
         return LayerStates(self.h * kept, self.c * kept)
 
 
@@ -50,7 +56,11 @@ def new_model(
 ) -> BiLM:
     """A biLM with a softmax, randomly initialised as bilm-tf does.
 
-    tied: The softmax's weights are the word embedding.
+    Args:
+        config: Sizes.
+        vocabulary: Words of the softmax.
+        tied: The softmax's weights are the word embedding.
+        seed: Of the random weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -100,12 +110,17 @@ def run_direction(
 ) -> tuple[Tensor, LayerStates]:
     """Run the layers of a direction over a window.
 
-    inputs: Token vectors. *Shape:* (steps, rows, P).
-    states: The rows' states before the window.
-    dropout: Share of values dropped from each layer's input and from the output, drawn anew at
-        every step. As in bilm-tf a skip connection adds the dropped input.
+    Args:
+        lm: The model.
+        direction: 0 forward, 1 backward.
+        inputs: Token vectors. *Shape:* (steps, rows, P).
+        states: The rows' states before the window.
+        dropout: Share of values dropped from each layer's input and from the output, drawn anew at
+            every step. As in bilm-tf a skip connection adds the dropped input.
+        generator: What draws them.
 
-    Returns the last layer's output, *Shape:* (steps * rows, P), and the states after the window.
+    Returns:
+        The last layer's output, *Shape:* (steps * rows, P), and the states after the window.
     """
     steps = walk(
         _run_layer,
@@ -144,7 +159,10 @@ def drop(values: Tensor, share: float, generator: torch.Generator | None) -> Ten
 def full_loss(softmax: Softmax, hidden: Tensor, targets: Tensor) -> Tensor:
     """Loss of each position with the full softmax, in nats.
 
-    hidden: *Shape:* (positions, P). targets: Word ids. *Shape:* (positions,).
+    Args:
+        softmax: The output layer.
+        hidden: Outputs of the last LSTM layer. *Shape:* (positions, P).
+        targets: Word ids. *Shape:* (positions,).
     """
     losses = []
     for start in range(0, len(hidden), POSITIONS_AT_ONCE):
