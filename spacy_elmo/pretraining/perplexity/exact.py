@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
 from spacy_elmo.pretraining.batches.running import RunningText, token_inputs
@@ -174,15 +175,7 @@ def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[list[str]]]:
     """Sentences of like length together."""
     waiting = (list(words) for words in sentences if len(words))
     while chunk := sorted(islice(waiting, CHUNK), key=len):
-        batch: list[list[str]] = []
-        size = 0
-        for words in chunk:
-            if batch and size + len(words) > BATCH_TOKENS:
-                yield batch
-                batch, size = [], 0
-            batch.append(words)
-            size += len(words)
-        yield batch
+        yield from batched(chunk, len, max_size=BATCH_TOKENS)
 
 
 def _exp(value: float) -> float:
