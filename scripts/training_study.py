@@ -24,8 +24,8 @@ from spacy_elmo.pretraining.perplexity.exact import (
     sentence_perplexity,
     some_sentences,
 )
-from spacy_elmo.pretraining.run.finish import WARM_SENTENCES
 from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.finish import WARM_SENTENCES
 from spacy_elmo.pretraining.run.state import Training
 
 HELDOUT_TOKENS = 12_000

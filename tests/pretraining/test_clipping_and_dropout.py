@@ -17,7 +17,6 @@ from spacy_elmo.pretraining.step.gradients import StepGradients
 from spacy_elmo.pretraining.step.language_model import (
     LayerStates,
     drop,
-    layers_of,
     new_model,
     run_direction,
 )
@@ -155,7 +154,7 @@ def test_dropout_by_hand(
         found, after = run_direction(
             lm, direction, inputs, before, dropout=share, generator=_seeded(3)
         )
-    layers = layers_of(lm, direction)
+    layers = list(lm.directions()[direction][1])
     assert len(masks) == len(layers) + 1
     for number, mask in enumerate(masks):
         assert 0.0 < mask.mean() < 1.0

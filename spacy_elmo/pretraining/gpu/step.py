@@ -22,7 +22,7 @@ from spacy_elmo.pretraining.gpu.layer import run_layer
 from spacy_elmo.pretraining.gpu.sampled_softmax import Negatives, sampled_gradients
 from spacy_elmo.pretraining.gpu.stream import EpochStream
 from spacy_elmo.pretraining.gpu.token_layer import embed_types
-from spacy_elmo.pretraining.step.language_model import layers_of, tables
+from spacy_elmo.pretraining.step.language_model import tables
 from spacy_elmo.pretraining.step.precision import TYPES
 
 
@@ -162,7 +162,7 @@ class DeviceStep:
             factor *= config.unroll_steps
         read = vectors.to(dtype).index_select(0, places.reshape(-1))
         values = read.view(*places.shape, -1)
-        layers = layers_of(self.lm, direction)
+        layers = self.lm.directions()[direction][1]
         states = []
         for number, layer in enumerate(layers):
             values = self._drop(values)

@@ -54,8 +54,9 @@ def measure(
     """
     check_can_score(lm)
     assert lm.vocabulary is not None
-    if state is not None:
-        lm.initial_state = state
+    state = state or lm.initial_state
+    if state != "carry":
+        lm.start(state, 1)  # raises where there is none, before the text is read
     with tempfile.TemporaryDirectory() as folder:
         path = Path(source)
         prepared = (path / "corpus.json").is_file()
@@ -81,9 +82,9 @@ def measure(
                 if meta[name] and name not in READ:
                     tell(f"{source}: {meta[name]:,} {meaning}")
         corpus = Corpus(path, lm.vocabulary)
-        if lm.initial_state == "carry":
+        if state == "carry":
             return running_perplexity(lm, corpus)
-        return sentence_perplexity(lm, corpus.words())
+        return sentence_perplexity(lm, corpus.words(), initial_state=state)
 
 
 def _undone(source: str | Path, folder: Path) -> Path:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from spacy_elmo.files import new_file
+from spacy_elmo.files import write_text
 from spacy_elmo.pretraining.report.metrics import entry_of
 from spacy_elmo.pretraining.run.events import Event, RolledBack, Started
 
@@ -49,8 +49,7 @@ class Log:
         kept = [entry for entry in read_log(self.path) if entry["step"] <= step]
         self.last = kept[-1] if kept else None
         if self.path.exists():
-            with new_file(self.path) as aside:
-                aside.write_text("".join(json.dumps(entry) + "\n" for entry in kept), "utf8")
+            write_text(self.path, "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def write(self, entry: dict[str, Any]) -> None:
         """Add an entry."""

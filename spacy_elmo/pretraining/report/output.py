@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.files import new_files
 from spacy_elmo.formats import save
 from spacy_elmo.pretraining.report.plot import draw
 
@@ -23,14 +23,8 @@ def write_output(lm: BiLM, out: Path, card: str, log: Sequence[Mapping[str, Any]
         card: The model card.
         log: Entries of the training's log.
     """
-    aside = out / ".model.tmp"
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
+    name = out.resolve().name
+    with new_files(out, last="config.json") as aside:
         save(lm, aside)
         (aside / "README.md").write_text(card, encoding="utf8")
-        picture = draw(log, f"{out.resolve().name}: perplexity")
-        (aside / "curves.svg").write_text(picture, encoding="utf8")
-        for path in sorted(aside.iterdir(), key=lambda path: path.name == "config.json"):
-            path.replace(out / path.name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        (aside / "curves.svg").write_text(draw(log, f"{name}: perplexity"), encoding="utf8")

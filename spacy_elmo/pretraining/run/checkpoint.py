@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
-from spacy_elmo.files import new_file
+from spacy_elmo.files import new_file, remove_leftovers
 
 FORMAT = "spacy-elmo.checkpoint"
 VERSION = "1"
@@ -59,7 +59,8 @@ def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         OSError: For instance when the disk is full; earlier checkpoints stay as they were.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*step-*.tmp"):  # by a process that was killed while it wrote
+    remove_leftovers(folder, "step-*")
+    for left in folder.glob("step-*.tmp"):  # of earlier versions
         left.unlink()
     path = folder / f"step-{step:09d}.safetensors"
     metadata = {

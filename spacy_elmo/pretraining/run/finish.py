@@ -13,8 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spacy_elmo.bilm.mean import mean_layers
-from spacy_elmo.files import new_file
+from spacy_elmo.files import write_text
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
@@ -142,8 +141,7 @@ class Finish:
                 n_words += len(words)
                 yield words
 
-        lm = self.training.lm
-        lm.mean_layers = mean_layers(lm, counted())
+        self.training.lm.measure_mean(counted())
         return n_words, "training" if self.heldout is None else "held-out"
 
     def _as_in_training(self) -> Perplexity:
@@ -161,8 +159,7 @@ class Finish:
         if name not in self.measured:
             self.measured[name] = measure()
             values = {key: asdict(found) for key, found in self.measured.items()}
-            with new_file(self.path) as aside:
-                aside.write_text(json.dumps({"of": self.of, "perplexity": values}), "utf8")
+            write_text(self.path, json.dumps({"of": self.of, "perplexity": values}))
         training = self.training
         yield Measured(
             training.step,

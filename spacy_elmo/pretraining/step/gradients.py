@@ -8,8 +8,8 @@ badly over cores, and here nothing waits at a barrier within each.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.step.language_model import LayerStates, dense_parameters, run_direction
@@ -63,14 +64,11 @@ class Stepper:
         self.config = config
         self.rank = rank
         self.n_directions = lm.config.n_directions
-        self.pool = None
+        # Threads of PyTorch's for each direction, the same all through a training: its results
+        # depend on it. None where the directions run one after the other.
+        self.share: int | None = None
         if lm.device.type == "cpu" and self.n_directions > 1:
-            # Told in each thread: what a new one would start with differs between libraries, and
-            # the results depend on it.
-            share = max(1, torch.get_num_threads() // self.n_directions)
-            self.pool = ThreadPoolExecutor(
-                self.n_directions, initializer=torch.set_num_threads, initargs=(share,)
-            )
+            self.share = max(1, torch.get_num_threads() // self.n_directions)
         self.dense = dense_parameters(lm)
         self.token_names = [name for name in self.dense if name.startswith("token_encoder.")]
         self.layer_names = [
@@ -183,7 +181,7 @@ class Stepper:
 
     def _embed(self, types: Tensor) -> list[list[Embedded]]:
         """The token layer, its share of the types in each thread."""
-        n_threads, n_chunks = (1, 1) if self.pool is None else (self.n_directions, CHUNKS)
+        n_threads, n_chunks = (1, 1) if self.share is None else (self.n_directions, CHUNKS)
 
         def embed(thread: int) -> list[Embedded]:
             # Types stand from short to long: the shares are alike, and a chunk's are of like
@@ -208,9 +206,10 @@ class Stepper:
         return dict(zip(self.token_names, summed, strict=True))
 
     def _side_by_side(self, function: Callable[[int], Result], n: int) -> list[Result]:
-        if self.pool is None or n == 1:
-            return [function(number) for number in range(n)]
-        return list(self.pool.map(function, range(n)))
+        jobs = [partial(function, number) for number in range(n)]
+        if self.share is None:
+            return [job() for job in jobs]
+        return run_side_by_side(jobs, share=self.share)
 
 
 def sum_of(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:

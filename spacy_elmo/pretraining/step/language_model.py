@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.token_encoder import WordEmbedding
+from spacy_elmo.bilm.walk import walk
 from spacy_elmo.pretraining.step.recurrence import run_window, run_window_fused
 
 # Positions whose full softmax is computed at once: 25 MB of logits for 50,000 words.
@@ -97,13 +99,6 @@ def dense_parameters(lm: BiLM) -> dict[str, nn.Parameter]:
     return {name: value for name, value in lm.named_parameters() if name not in rows}
 
 
-def layers_of(lm: BiLM, direction: int) -> list[LSTMLayer]:
-    """The LSTM layers of a direction: 0 forward, 1 backward."""
-    stack = (lm.forward_layers, lm.backward_layers)[direction]
-    assert stack is not None
-    return list(stack)
-
-
 def run_direction(
     lm: BiLM,
     direction: int,
@@ -127,15 +122,17 @@ def run_direction(
     Returns:
         The last layer's output, *Shape:* (steps * rows, P), and the states after the window.
     """
-    values = inputs.transpose(1, 2)
-    last_h, last_c = [], []
-    for number, layer in enumerate(layers_of(lm, direction)):
-        values = drop(values, dropout, generator)
-        outputs, h, c = _run_layer(layer, values, states.h[number], states.c[number])
-        values = outputs + values if number and lm.config.use_skip_connections else outputs
-        last_h.append(h)
-        last_c.append(c)
-    values = drop(values, dropout, generator)
+    steps = walk(
+        _run_layer,
+        lm.directions()[direction][1],
+        inputs.transpose(1, 2),
+        states.h,
+        states.c,
+        skip=lm.config.use_skip_connections,
+        dropout=partial(drop, share=dropout, generator=generator),
+    )
+    outputs, last_h, last_c = zip(*steps, strict=True)
+    values = drop(outputs[-1], dropout, generator)
     flat = values.transpose(1, 2).reshape(-1, lm.config.projection_dim)
     return flat, LayerStates(torch.stack(last_h), torch.stack(last_c))
 
