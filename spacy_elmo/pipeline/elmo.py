@@ -19,6 +19,7 @@ from thinc.api import Optimizer
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
 from spacy_elmo.pipeline.doc.handover import DocLayers
+from spacy_elmo.pipeline.doc.windows import doc_windows
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.listening.replace import replace_listener, replace_listener_cfg
 from spacy_elmo.pipeline.listening.shared import SharedBiLM
@@ -120,7 +121,8 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
         sorted by length and run together. A Doc that fails goes to the error handler alone.
         """
         handle_error = self.get_error_handler()
-        for docs in self._windows(stream, batch_size):
+        # Loads the weights: if there are none, that is no bad Doc's fault.
+        for docs in doc_windows(stream, batch_size, lambda: load(self.model).token_budget):
             yield from self._annotated(docs, handle_error)
 
     def _annotated(self, docs: list[Doc], handle_error: Callable[..., Any]) -> list[Doc]:
@@ -133,21 +135,6 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
             # One bad Doc must not take its neighbours along.
             return [good for doc in docs for good in self._annotated([doc], handle_error)]
         return docs
-
-    def _windows(self, stream: Iterable[Doc], batch_size: int) -> Iterator[list[Doc]]:
-        window: list[Doc] = []
-        n_tokens = 0
-        budget: int | None = None
-        for doc in stream:
-            # Loads the weights: if there are none, that is no bad Doc's fault.
-            budget = load(self.model).token_budget if budget is None else budget
-            if window and (len(window) >= batch_size or n_tokens + len(doc) > budget):
-                yield window
-                window, n_tokens = [], 0
-            window.append(doc)
-            n_tokens += len(doc)
-        if window:
-            yield window
 
     # Training
 
@@ -231,7 +218,7 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
         """
         if isinstance(component, Elmo):
             if component.attribute == self.attribute:
-                raise ValueError(attribute_taken(self.attribute, component.name, self.name))
+                raise ValueError(attributes.taken(self.attribute, component.name, self.name))
             self.shared.has_passed_another = True
         for listener in self.shared.found_in(component, self.name):
             self.add_listener(listener, component.name)
@@ -338,12 +325,3 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
         load(self.model)
         data: bytes = super().to_bytes(exclude=exclude)
         return data
-
-
-def attribute_taken(attribute: str, name: str, other: str) -> str:
-    """Message for two components with one name for their extension attributes."""
-    return (
-        f"components {other!r} and {name!r} would both write `._.{attribute}`: give one of them "
-        "another name for its extension attributes, for instance "
-        f'config={{"attribute": "{attribute}_2"}}'
-    )

@@ -9,7 +9,8 @@ from typing import Any
 from spacy.language import Language
 from thinc.api import Model
 
-from spacy_elmo.pipeline.elmo import Elmo, attribute_taken
+from spacy_elmo.pipeline.doc import attributes
+from spacy_elmo.pipeline.elmo import Elmo
 from spacy_elmo.pipeline.model.bilm import build_bilm_v1
 from spacy_elmo.pipeline.settings import ElmoSettings
 
@@ -66,5 +67,5 @@ def make_elmo(
     settings = ElmoSettings(**{field.name: given[field.name] for field in fields(ElmoSettings)})
     for other_name, other in nlp.components:
         if isinstance(other, Elmo) and other.attribute == attribute:
-            raise ValueError(attribute_taken(attribute, name, other_name))
+            raise ValueError(attributes.taken(attribute, name, other_name))
     return Elmo(nlp.vocab, model, name, settings)

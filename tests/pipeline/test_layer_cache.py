@@ -22,7 +22,6 @@ from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
-from spacy_elmo.pipeline.settings import ElmoSettings
 from tests.pipeline.listening import make, tagged, tags
 from tests.pipeline.random_bilm import random_bilm
 
@@ -154,15 +153,6 @@ def test_keys_are_the_words(sentences: list[list[str]]) -> None:
         found = cache.get(words)
         assert found is not None
         assert found.item() == k
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [({"cache": "ram"}, "cache is 'ram'"), ({"cache": "disk", "cache_gb": -1.0}, "cache_gb is -1")],
-)
-def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ElmoSettings(**settings)
 
 
 def trained(weights: Path, steps: int, **elmo: Any) -> tuple[Language, list[Example]]:

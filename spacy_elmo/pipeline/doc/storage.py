@@ -27,13 +27,13 @@ class Rows(dict[str, Any]):
 
     A dict, because that is what serialisation gives back. Its items:
 
-    text: The text without white space at its end.
-    offsets: First character and end of each row. *Shape:* (n_rows, 2), int32.
-    vectors: The mixed vectors. *Shape:* (n_rows, width).
-    sentences: Number of the sentence each row was read in, -1 for white space.
-        *Shape:* (n_rows,), int32.
-    layers: All layers, where they were kept. *Shape:* (n_layers, n_rows, width).
-    mean: What to subtract before a cosine, where the weights carry it. *Shape:* (width,).
+    - `text`: The text without white space at its end.
+    - `offsets`: First character and end of each row. *Shape:* (n_rows, 2), int32.
+    - `vectors`: The mixed vectors. *Shape:* (n_rows, width).
+    - `sentences`: Number of the sentence each row was read in, -1 for white space.
+      *Shape:* (n_rows,), int32.
+    - `layers`: All layers, where they were kept. *Shape:* (n_layers, n_rows, width).
+    - `mean`: What to subtract before a cosine, where the weights carry it. *Shape:* (width,).
     """
 
     def __copy__(self) -> dict[str, Any]:
@@ -52,10 +52,16 @@ def write(
 ) -> Rows:
     """Keep arrays on a Doc, in place of what it had under this attribute.
 
-    vectors: *Shape:* (n_tokens, width). sentences: *Shape:* (n_tokens,).
-    layers: *Shape:* (n_layers, n_tokens, width). mean: *Shape:* (width,).
+    Args:
+        doc: The Doc.
+        attribute: The `attribute` of the component.
+        vectors: *Shape:* (n_tokens, width).
+        sentences: *Shape:* (n_tokens,).
+        layers: *Shape:* (n_layers, n_tokens, width).
+        mean: *Shape:* (width,).
 
-    Returns what is kept.
+    Returns:
+        What is kept.
     """
     rows = Rows(
         text=_text(doc),

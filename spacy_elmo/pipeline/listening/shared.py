@@ -161,8 +161,10 @@ class SharedBiLM:
             self._update = None
 
     def settle(self) -> None:
-        """Finish, and let go of the batch, before other Docs are read: unless gradients for it are
-        about to come."""
+        """Finish, and let go of the batch, unless gradients for it are about to come.
+
+        To be called before other Docs are read.
+        """
         if self._update is not None and not self._update.waits:
             self._update.finish()
             self._update = None
