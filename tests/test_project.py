@@ -109,7 +109,11 @@ def test_spacys_other_tools_need_no_code(project: Path) -> None:
     # Pipes that learn labels cannot be assembled, ours or not: `elmo` alone.
     spacy_cli("assemble", "filled.cfg", "assembled", "--nlp.pipeline", '["elmo"]', cwd=project)
     assert spacy.load(project / "assembled")("It works")._.elmo_vectors.shape == (2, 64)
-    places = {"BiLM.v1": "architectures", "ElmoEmbed.v1": "embed", "ElmoListener.v1": "listener"}
+    places = {
+        "BiLM.v1": "model/bilm",
+        "ElmoEmbed.v1": "listening/embed",
+        "ElmoListener.v1": "listening/listener",
+    }
     for name, module in places.items():
         printed = spacy_cli(
             "find-function", f"spacy-elmo.{name}", "-r", "architectures", cwd=project
