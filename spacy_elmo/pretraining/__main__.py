@@ -9,7 +9,6 @@ from pathlib import Path
 
 from spacy_elmo.pretraining.config import read_config
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.run.loop import TrainingError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             init=given.init,
             device=given.device,
         )
-    except (ValueError, OSError, TrainingError) as error:
+    except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0

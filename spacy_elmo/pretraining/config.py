@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
-from spacy_elmo.pretraining.vocabulary import SYMBOLS
+from spacy_elmo.fields import check_fields
+from spacy_elmo.vocabulary import SPECIAL_WORDS
 
 OPTIMIZERS = ("adamw", "adagrad")
 SCHEDULES = ("constant", "cosine")
@@ -176,19 +177,10 @@ class PretrainConfig:
         if recipe not in RECIPES:
             raise ValueError(f"no recipe {recipe!r}: expected one of {', '.join(RECIPES)}")
         base = RECIPES[recipe]
-        known = {field.name: str(field.type) for field in fields(cls)}
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"unknown key {unknown[0]!r}: expected some of {sorted(known)}")
-        for name, value in values.items():
-            allowed = _JSON_TYPES.get(known[name])
-            if allowed is None:
-                continue
-            if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-                raise ValueError(f"{name} is {value!r}: expected {known[name]}")
+        check_fields(cls, values)
         if "model" in values:
             values["model"] = _model(base.model, values["model"])
-        return cls(**{**{name: getattr(base, name) for name in known}, **values})
+        return replace(base, **values)
 
     def with_budget(
         self, epochs: float | None, tokens: int | None, seconds: float | None
@@ -215,16 +207,6 @@ class PretrainConfig:
             raise ValueError(f"{path}: {error}") from error
 
 
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
-    "str": (str,),
-}
-
-
 def _model(base: BiLMConfig, values: Any) -> BiLMConfig:
     """The recipe's sizes with some keys changed."""
     if not isinstance(values, Mapping):
@@ -233,7 +215,7 @@ def _model(base: BiLMConfig, values: Any) -> BiLMConfig:
     if isinstance(values.get("char_cnn"), Mapping) and base.char_cnn is not None:
         merged["char_cnn"] = {**base.to_dict()["char_cnn"], **values["char_cnn"]}
     if merged["char_cnn"] is None and merged["n_words"] is None:
-        merged["n_words"] = len(SYMBOLS)  # the trainer puts the corpus's vocabulary here
+        merged["n_words"] = len(SPECIAL_WORDS)  # the trainer puts the corpus's vocabulary here
     return BiLMConfig.from_dict(merged)
 
 

@@ -211,7 +211,7 @@ def test_building_opens_no_weights(make_nlp: Make) -> None:
 def test_the_packaged_model_or_how_to_get_weights(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("spacy_elmo.formats.MODELS", tmp_path)
+    monkeypatch.setattr("spacy_elmo.formats.loading.MODELS", tmp_path)
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo")
     with pytest.raises(WeightsError, match=r"'en_elmo_sm' is not part of .* pretrain"):

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 import torch
 
+from spacy_elmo.errors import CheckpointError, TrainingError
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.pretrain import pretrain
 from spacy_elmo.pretraining.report.progress import Progress
 from spacy_elmo.pretraining.run import checkpoint as checkpoints
-from spacy_elmo.pretraining.run.checkpoint import CheckpointError
-from spacy_elmo.pretraining.run.loop import TrainingError
 from tests.pretraining.processes import ENVIRONMENT, ROOT, command, run
 from tests.pretraining.small import config, make_corpus, new_trainer, sentences
 

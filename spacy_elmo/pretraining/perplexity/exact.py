@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
 from spacy_elmo.pretraining.batches.running import RunningText, token_inputs
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.step.language_model import LayerStates, full_loss, run_direction
-from spacy_elmo.pretraining.vocabulary import BOS, EOS, UNK
+from spacy_elmo.vocabulary import BOS, EOS, UNK
 
 # Sentences sorted by length together, and tokens computed at once.
 CHUNK = 512
@@ -86,24 +87,31 @@ def check_can_score(lm: BiLM) -> None:
 
 
 @torch.no_grad()
-def sentence_perplexity(lm: BiLM, sentences: Iterable[Sequence[str]]) -> Perplexity:
-    """Perplexity where every sentence starts from the model's initial state.
+def sentence_perplexity(
+    lm: BiLM, sentences: Iterable[Sequence[str]], *, initial_state: str | None = None
+) -> Perplexity:
+    """Perplexity where every sentence starts from the same initial state.
 
-    lm: A model with a softmax and its vocabulary. sentences: Lists of words; empty ones are left
-    out.
+    Args:
+        lm: A model with a softmax and its vocabulary.
+        sentences: Lists of words; empty ones are left out.
+        initial_state: "zero" or "warm"; None: what the model has in use.
 
-    Raises ValueError for a model without a softmax, and for no text at all.
+    Raises:
+        ValueError: The model has no softmax or no such state, or there is no text at all.
     """
     check_can_score(lm)
     assert lm.softmax is not None
     assert lm.vocabulary is not None
-    if lm.initial_state == "carry":
+    initial_state = initial_state or lm.initial_state
+    if initial_state == "carry":
         raise ValueError('sentences on their own have no state to carry: use "zero" or "warm"')
     ids = {word: number for number, word in enumerate(lm.vocabulary)}
     width = lm.config.projection_dim
     sums = _Sums(lm)
     for batch in _batches(sentences):
-        top = lm(batch, boundaries=True)[-1]
+        start = lm.start(initial_state, len(batch))
+        top = lm.run(batch, start, boundaries=True)[0][-1]
         lengths = torch.tensor([len(words) + 2 for words in batch], device=lm.device)
         numbered = ((BOS, *(ids.get(word, UNK) for word in words), EOS) for words in batch)
         targets = torch.tensor(list(chain.from_iterable(numbered)), device=lm.device)
@@ -167,15 +175,7 @@ def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[list[str]]]:
     """Sentences of like length together."""
     waiting = (list(words) for words in sentences if len(words))
     while chunk := sorted(islice(waiting, CHUNK), key=len):
-        batch: list[list[str]] = []
-        size = 0
-        for words in chunk:
-            if batch and size + len(words) > BATCH_TOKENS:
-                yield batch
-                batch, size = [], 0
-            batch.append(words)
-            size += len(words)
-        yield batch
+        yield from batched(chunk, len, max_size=BATCH_TOKENS)
 
 
 def _exp(value: float) -> float:

@@ -21,17 +21,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
+
 FORMAT = "spacy-elmo.checkpoint"
 VERSION = "1"
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used: damaged, or of another run."""
-
-
-class DamagedCheckpoint(CheckpointError):
-    """A checkpoint that was cut or altered."""
 
 
 @dataclass(frozen=True)

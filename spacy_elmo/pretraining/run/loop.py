@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from spacy_elmo.errors import CheckpointError, DamagedCheckpoint, TrainingError
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
@@ -20,7 +21,6 @@ from spacy_elmo.pretraining.perplexity.exact import (
 from spacy_elmo.pretraining.report.metrics import Meter, describe, perplexity_of, time_left
 from spacy_elmo.pretraining.report.progress import Log, Progress
 from spacy_elmo.pretraining.run import checkpoint as checkpoints
-from spacy_elmo.pretraining.run.checkpoint import CheckpointError, DamagedCheckpoint
 from spacy_elmo.pretraining.run.interrupt import Interrupt
 from spacy_elmo.pretraining.run.resume import check_same_run
 from spacy_elmo.pretraining.run.state import Training
@@ -28,10 +28,6 @@ from spacy_elmo.pretraining.run.state import Training
 # After a loss that is no number, training goes on from the last checkpoint with half the rate; so
 # many times without a new checkpoint in between before it gives up.
 MOST_ROLLBACKS = 5
-
-
-class TrainingError(RuntimeError):
-    """A training that cannot go on."""
 
 
 class Trainer:

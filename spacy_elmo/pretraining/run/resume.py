@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spacy_elmo.errors import CheckpointError
 from spacy_elmo.pretraining.config import BUDGET, REPORTS
-from spacy_elmo.pretraining.run.checkpoint import CheckpointError
 from spacy_elmo.pretraining.run.state import Training
 
 
