@@ -9,7 +9,8 @@ import numpy as np
 from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.pipeline.doc.attributes import similarity, vector
-from spacy_elmo.pipeline.doc.storage import Floats, read
+from spacy_elmo.pipeline.doc.storage import read
+from spacy_elmo.types import Floats
 
 
 def set_hooks(doc: Doc, *, attribute: str = "elmo") -> None:

@@ -21,6 +21,7 @@ from spacy.training import Example
 from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
+from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
 from tests.pipeline.listening import make, tagged, tags
 from tests.pipeline.random_bilm import random_bilm
@@ -39,13 +40,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The sentences that the language model computed."""
     seen: list[list[str]] = []
-    encode = BiLM.encode
+    encode = Encoder.encode
 
-    def watching(self: BiLM, sentences: Any, **settings: Any) -> Any:
+    def watching(self: Encoder, network: Any, sentences: Any, **settings: Any) -> Any:
         seen.extend(list(words) for words in sentences)
-        return encode(self, sentences, **settings)
+        return encode(self, network, sentences, **settings)
 
-    monkeypatch.setattr(BiLM, "encode", watching)
+    monkeypatch.setattr(Encoder, "encode", watching)
     return seen
 
 

@@ -11,7 +11,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc
 
-from spacy_elmo.bilm import BiLM
+from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.pipeline.model.bilm import BiLMModel, build_bilm_v1, get_shim, reload, run
 from tests.pipeline.random_bilm import random_bilm
 
@@ -37,13 +37,13 @@ def test_a_run_goes_on_with_what_it_began_with(
 ) -> None:
     model = build_bilm_v1(weights=sources[0])
     before = outputs(model)
-    encode = BiLM.encode
+    encode = Encoder.encode
 
-    def swapped(self: BiLM, sentences: Any, **settings: Any) -> Any:
+    def swapped(self: Encoder, network: Any, sentences: Any, **settings: Any) -> Any:
         reload(model, sources[1])
-        return encode(self, sentences, **settings)
+        return encode(self, network, sentences, **settings)
 
-    monkeypatch.setattr(BiLM, "encode", swapped)
+    monkeypatch.setattr(Encoder, "encode", swapped)
     found = run(model, [DOC], layers=True)[0][0]
     np.testing.assert_array_equal(found.layers, before[2])
     np.testing.assert_array_equal(found.vectors, before[1])

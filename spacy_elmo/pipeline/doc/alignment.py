@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc, Span, Token
 
-from spacy_elmo.pipeline.doc.storage import Floats, Rows
+from spacy_elmo.pipeline.doc.storage import Rows
 from spacy_elmo.pipeline.doc.tokens import character_offsets, space_mask, token_facts
+from spacy_elmo.types import Bools, Floats, Ints
 
 
 def token_row(token: Token, rows: Rows, field: str) -> Floats | None:
@@ -54,7 +54,7 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
     return None if found is None else _read_only(found)
 
 
-def token_sentences(doc: Doc, rows: Rows) -> NDArray[np.int64]:
+def token_sentences(doc: Doc, rows: Rows) -> Ints:
     """Number of each token's sentence as `elmo` read it, whatever boundaries were set since.
 
     It is -1 for white space. *Shape:* (n_tokens,).
@@ -72,9 +72,7 @@ def token_sentences(doc: Doc, rows: Rows) -> NDArray[np.int64]:
     return found
 
 
-def _gather(
-    rows: Rows, field: str, wanted: NDArray[np.int64], is_space: NDArray[np.bool_]
-) -> Floats | None:
+def _gather(rows: Rows, field: str, wanted: Ints, is_space: Bools) -> Floats | None:
     """Rows for characters [start, end); None if some that are no white space have none."""
     values, offsets, text = rows[field], rows["offsets"], rows["text"]
     first = np.searchsorted(offsets[:, 1], wanted[:, 0], side="right")

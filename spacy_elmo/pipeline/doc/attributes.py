@@ -17,8 +17,8 @@ from spacy.tokens import Doc, Span, Token
 from spacy_elmo.pipeline.doc import storage
 from spacy_elmo.pipeline.doc.alignment import token_row, token_rows
 from spacy_elmo.pipeline.doc.handover import drop_everywhere
-from spacy_elmo.pipeline.doc.storage import Floats
 from spacy_elmo.pipeline.doc.tokens import space_mask
+from spacy_elmo.types import Floats
 
 Owner = type[Doc] | type[Span] | type[Token]
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
-import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from spacy_elmo.pipeline.doc.alignment import token_rows, token_sentences
-from spacy_elmo.pipeline.doc.storage import Floats, Rows
+from spacy_elmo.pipeline.doc.storage import Rows
+from spacy_elmo.types import Floats, Ints
 
 
 class DocLayers(NamedTuple):
@@ -24,7 +23,7 @@ class DocLayers(NamedTuple):
     """
 
     values: Any
-    sentences: NDArray[np.int64]
+    sentences: Ints
 
 
 class Handover:

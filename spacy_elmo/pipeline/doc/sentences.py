@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc
 
-from spacy_elmo.pipeline.doc.storage import Floats
 from spacy_elmo.pipeline.doc.tokens import token_facts
+from spacy_elmo.types import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,12 @@ class DocSentences:
         words: The sentences.
     """
 
-    numbers: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    numbers: Ints
+    rows: Ints
     words: list[list[str]]
 
 
-def doc_sentences(doc: Doc, numbers: NDArray[np.int64] | None = None) -> DocSentences:
+def doc_sentences(doc: Doc, numbers: Ints | None = None) -> DocSentences:
     """Split a Doc into sentences.
 
     Args:
@@ -77,7 +76,7 @@ def place(
     return placed
 
 
-def sentence_numbers(doc: Doc) -> NDArray[np.int64]:
+def sentence_numbers(doc: Doc) -> Ints:
     """Number of each token's sentence by the boundaries of the Doc, -1 for white space.
 
     A Doc without any is one sentence. *Shape:* (n_tokens,).

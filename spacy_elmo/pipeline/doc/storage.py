@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from spacy_elmo.pipeline.doc.tokens import character_offsets
+from spacy_elmo.types import Floats, Ints
 
-Floats = NDArray[np.float32]
 Key = tuple[str, str, int, int]
 
 
@@ -177,7 +177,7 @@ def _join(text: str, pieces: Iterable[Piece]) -> Rows | None:
     matches = [match for piece in pieces for match in _matches(text, piece)]
     matches.sort(key=lambda match: (not match.whole, match.start - match.end))
     taken = np.zeros(len(text), dtype=bool)
-    parts: list[tuple[int, Mapping[str, Any], NDArray[np.int64], NDArray[np.int32]]] = []
+    parts: list[tuple[int, Mapping[str, Any], Ints, NDArray[np.int32]]] = []
     for match in matches:
         offsets = np.asarray(match.piece.rows["offsets"]) + np.int32(match.piece.start)
         first = int(np.searchsorted(offsets[:, 0], match.start))
@@ -218,7 +218,7 @@ def _characters(text: str) -> NDArray[np.uint32]:
 
 def _concatenate(
     text: str,
-    parts: list[tuple[Mapping[str, Any], NDArray[np.int64], NDArray[np.int32]]],
+    parts: list[tuple[Mapping[str, Any], Ints, NDArray[np.int32]]],
 ) -> Rows:
     widths = {rows["vectors"].shape[-1] for rows, _, _ in parts}
     if len(widths) > 1:

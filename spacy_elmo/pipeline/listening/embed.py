@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Maxout, Model, chain, concatenate, with_array
 
-from spacy_elmo.pipeline.model.bilm import Array
+from spacy_elmo.types import Array
 
 EmbedModel = Model[list[Doc], list[Array]]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from thinc.api import Ops
 
-from spacy_elmo.pipeline.model.bilm import Array
+from spacy_elmo.types import Array
 
 
 class LayerGradients:

@@ -15,8 +15,9 @@ from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.mix import mix_layers
 from spacy_elmo.pipeline.listening.update import Update
 from spacy_elmo.pipeline.listening.upstream import Upstream, Upstreams
-from spacy_elmo.pipeline.model.bilm import Array, Backprop, check_model, configure, load, run
+from spacy_elmo.pipeline.model.bilm import Backprop, check_model, configure, load, run
 from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.types import Array
 
 ListenerModel = Model[list[Doc], list[Array]]
 ARCHITECTURE = "spacy-elmo.ElmoListener.v1"

@@ -14,7 +14,7 @@ import numpy as np
 
 from spacy_elmo.bilm.scalar_mix import LAYER_NORM_EPS
 from spacy_elmo.pipeline.doc.handover import DocLayers
-from spacy_elmo.pipeline.model.bilm import Array
+from spacy_elmo.types import Array
 
 
 class MixGradients(NamedTuple):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from spacy.pipeline import EntityLinker
 from spacy.tokens import Doc
 from thinc.api import Model, Optimizer
@@ -15,10 +13,11 @@ from spacy_elmo.pipeline.doc import attributes, storage
 from spacy_elmo.pipeline.doc.alignment import token_rows, token_sentences
 from spacy_elmo.pipeline.doc.handover import DocLayers, Handover
 from spacy_elmo.pipeline.doc.sentences import sentence_numbers
-from spacy_elmo.pipeline.doc.storage import Floats, Rows
+from spacy_elmo.pipeline.doc.storage import Rows
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.listening.update import Update
 from spacy_elmo.pipeline.model.bilm import BiLMModel, run
+from spacy_elmo.types import Floats, Ints
 
 
 class SharedBiLM:
@@ -116,7 +115,7 @@ class SharedBiLM:
             return DocLayers(kept, self._sentences(doc))
         return None if self._update is None else self._update.layers_of(doc)
 
-    def _sentences(self, doc: Doc) -> NDArray[np.int64]:
+    def _sentences(self, doc: Doc) -> Ints:
         rows = storage.read(doc, self.attribute)
         if rows is None or token_rows(doc, rows, "vectors") is None:  # some text it has not read
             return sentence_numbers(doc)

@@ -10,7 +10,8 @@ from thinc.api import Optimizer
 
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.gradients import LayerGradients
-from spacy_elmo.pipeline.model.bilm import Array, Backprop, BiLMModel
+from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel
+from spacy_elmo.types import Array
 
 
 class State(Enum):

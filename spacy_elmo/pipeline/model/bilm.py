@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Model, torch2xp, xp2torch
@@ -18,9 +17,8 @@ from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.shim import BiLMShim
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.types import Array, Ints
 
-# Arrays of Thinc's ops: numpy's, or cupy's on a GPU.
-Array = Any
 BiLMModel = Model[list[Doc], list[Array]]
 Backprop = Callable[[Sequence[Array]], None]
 
@@ -95,7 +93,7 @@ class Output(NamedTuple):
 
     vectors: Array
     layers: Array | None
-    sentences: NDArray[np.int64]
+    sentences: Ints
 
 
 def run(
@@ -104,7 +102,7 @@ def run(
     is_train: bool = False,
     *,
     layers: bool = False,
-    sentences: Sequence[NDArray[np.int64]] | None = None,
+    sentences: Sequence[Ints] | None = None,
 ) -> tuple[list[Output], Backprop | None]:
     """Run the language model over Docs: the one way, in prediction and in training.
 

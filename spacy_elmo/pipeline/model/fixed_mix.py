@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.pipeline.doc.storage import Floats
+from spacy_elmo.types import Floats
 
 
 class FixedMix:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spacy_elmo.pipeline.doc.storage import Floats
+from spacy_elmo.types import Floats
 
 
 class LayerCache:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.inference.windows import WINDOW_FLOATS
+from spacy_elmo.bilm.inference.encoder import Encoder
+from spacy_elmo.bilm.inference.windows import window_tokens
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.pipeline.doc.storage import Floats
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
 from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.types import Floats, Sentences
 
 
 @dataclass(frozen=True)
 class LoadedBiLM:
-    """A network, the mix of its layers, and the settings they were made ready with.
+    """A network, what it is read with, the mix of its layers, and the settings of it all.
 
     Whoever computes holds on to one of these from beginning to end: when other weights are loaded
     in between, by another thread for instance, the results still belong together.
 
     Attributes:
         lm: The network.
+        encoder: What it is read with: initial state, precision, caches.
         mix: How its layers become one vector, as a module on its device.
         mix_weights: What each layer is multiplied by in that mix. *Shape:* (n_layers,).
         settings: Those of the component.
@@ -33,6 +35,7 @@ class LoadedBiLM:
     """
 
     lm: BiLM
+    encoder: Encoder
     mix: ScalarMix
     mix_weights: Floats
     settings: ElmoSettings
@@ -45,7 +48,7 @@ class LoadedBiLM:
         """Make a network ready for use.
 
         Args:
-            lm: The network. It is moved to the device.
+            lm: The network. It is moved to the device, and gets an encoder by the settings.
             mix: The mix of its layers.
             settings: Those of the component.
             device: Where to compute.
@@ -56,14 +59,15 @@ class LoadedBiLM:
         n_layers = lm.config.n_outputs
         module = mix.module(n_layers).to(device)
         lm.to(device).requires_grad_(not settings.frozen)
+        encoder = Encoder(lm.initial_state, compute_dtype=getattr(torch, settings.precision))
         if settings.type_cache_size is not None:
-            lm.cache_size = settings.type_cache_size
-        lm.compute_dtype = getattr(torch, settings.precision)
+            encoder.cache_size = settings.type_cache_size
+        lm.encoder = encoder  # that it tells when its weights have changed
         cache = None
         if settings.cache is not None:
             n_bytes = int(settings.cache_gb * 1e9)
             cache = LayerCache(settings.cache, n_bytes, half=settings.cache_half)
-        return cls(lm, module, mix.weights(n_layers), settings, cache)
+        return cls(lm, encoder, module, mix.weights(n_layers), settings, cache)
 
     @property
     def n_layers(self) -> int:
@@ -91,35 +95,38 @@ class LoadedBiLM:
         """Bound of the tokens that are computed together."""
         if self.settings.batch_tokens is not None:
             return self.settings.batch_tokens
-        return max(1, WINDOW_FLOATS // (self.n_layers * self.width))
+        return window_tokens(self.lm.config)
 
-    def vectors(self, sentences: Sequence[Sequence[str]]) -> list[Floats]:
+    def vectors(self, sentences: Sentences) -> list[Floats]:
         """Mixed vectors of each sentence, without gradients. *Shape:* (n_words, width)."""
-        return self.lm.encode(sentences, mix=self.mix, batch_tokens=self.settings.batch_tokens)
+        return self._encode(sentences, self.mix)
 
-    def layers(self, sentences: Sequence[Sequence[str]]) -> list[Floats]:
+    def layers(self, sentences: Sentences) -> list[Floats]:
         """Layers of each sentence, without gradients. *Shape:* (n_layers, n_words, width)."""
-        cache, batch_tokens = self.cache, self.settings.batch_tokens
+        cache = self.cache
         if cache is None or not self.settings.frozen or not cache.is_filling:
-            return self.lm.encode(sentences, batch_tokens=batch_tokens)
+            return self._encode(sentences)
         found = [cache.get(words) for words in sentences]
         missing = [k for k, layers in enumerate(found) if layers is None]
-        computed = self.lm.encode([sentences[k] for k in missing], batch_tokens=batch_tokens)
+        computed = self._encode([sentences[k] for k in missing])
         for k, layers in zip(missing, computed, strict=True):
             found[k] = layers
             cache.put(sentences[k], layers)
         return [layers for layers in found if layers is not None]
 
-    def begin_layers(
-        self, sentences: Sequence[Sequence[str]]
-    ) -> tuple[Tensor, Callable[[Tensor], None]]:
+    def _encode(self, sentences: Sentences, mix: ScalarMix | None = None) -> list[Floats]:
+        return self.encoder.encode(
+            self.lm, sentences, mix=mix, batch_tokens=self.settings.batch_tokens
+        )
+
+    def begin_layers(self, sentences: Sentences) -> tuple[Tensor, Callable[[Tensor], None]]:
         """Layers of all words, with a backprop: gradients add up in the parameters.
 
         Returns:
             The layers, detached, *Shape:* (n_layers, n_words, width), and what to call with their
             gradient.
         """
-        layers = self.lm(sentences)
+        layers = self.encoder.forward(self.lm, sentences)
 
         def backprop(gradient: Tensor) -> None:
             torch.autograd.backward(layers, gradient)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.config import STORED_INITIAL_STATES
 from spacy_elmo.errors import WeightsError
-
-INITIAL_STATES = ("zero", "warm")
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class Source:
                 'component refuses it: use "zero" or "warm" here, or '
                 'BiLM.from_pretrained(..., initial_state="carry") outside spaCy'
             )
-        if state is not None and state not in INITIAL_STATES:
+        if state is not None and state not in STORED_INITIAL_STATES:
             raise ValueError(
-                f"initial_state is {state!r}: expected one of {INITIAL_STATES} or null"
+                f"initial_state is {state!r}: expected one of {STORED_INITIAL_STATES} or null"
             )
 
     def exists(self) -> bool:
