@@ -40,7 +40,7 @@ from wic import best_threshold, evaluate_wic
 from wic import main as wic_main
 
 from spacy_elmo import BiLM
-from tests.pipeline.random_bilm import random_bilm
+from tests.tiny import tiny_lm
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ROOT / "tests" / "smoke"
@@ -50,7 +50,7 @@ PLAIN = Variant("made up", "", False)
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("weights") / "random"
-    random_bilm().save(path)
+    tiny_lm().save(path)
     return str(path)
 
 
@@ -348,7 +348,7 @@ def test_processes_share_a_file_of_rows(tmp_path: Path) -> None:
 
 def test_weights_are_told_apart_by_their_content(tmp_path: Path) -> None:
     path, copy = tmp_path / "bilm", tmp_path / "copy" / "bilm"
-    random_bilm().save(path)
+    tiny_lm().save(path)
     shutil.copytree(path, copy)
     (copy / "README.md").write_text("Others may write here.")
     (copy / "training").mkdir()
@@ -356,7 +356,7 @@ def test_weights_are_told_apart_by_their_content(tmp_path: Path) -> None:
     assert fingerprint(str(copy)) == before
     name, _, digest = before.partition("@")
     assert (name, len(digest)) == ("bilm", 8)
-    lm = random_bilm()
+    lm = tiny_lm()
     with torch.no_grad():
         next(lm.parameters()).add_(1)
     lm.save(path)

@@ -6,6 +6,9 @@ import torch
 
 from spacy_elmo.bilm import BiLM, BiLMConfig, CharCNNConfig
 
+# Layers, the token layer among them, and width of a vector, both directions.
+N_LAYERS = 3
+WIDTH = 16
 TINY_CNN = CharCNNConfig(embedding_dim=4, filters=((1, 4), (2, 8), (3, 8)), n_highway=1)
 
 

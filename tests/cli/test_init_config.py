@@ -12,7 +12,7 @@ from spacy.util import load_config, load_model_from_config
 from typer.testing import CliRunner
 
 from spacy_elmo.cli.app import app
-from tests.pipeline.random_bilm import random_bilm
+from tests.tiny import tiny_lm
 
 # Every pipe of spaCy with a `tok2vec`.
 TRAINABLE = (
@@ -65,7 +65,7 @@ def test_every_trainable_pipe_listens(pipe: str, tmp_path: Path) -> None:
 
 
 def test_the_config_trains(tmp_path: Path) -> None:
-    random_bilm().save(tmp_path / "weights")
+    tiny_lm().save(tmp_path / "weights")
     for number, (width, depth, features) in enumerate(
         [(0, 0, "no-features"), (5, 0, "no-features"), (6, 2, "no-features"), (6, 1, "features")]
     ):

@@ -11,14 +11,14 @@ import spacy
 from spacy.language import Language
 
 from spacy_elmo.pipeline import factory  # noqa: F401  (registers the factory)
-from tests.pipeline.random_bilm import random_bilm
+from tests.tiny import tiny_lm
 
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A native directory."""
     path = tmp_path_factory.mktemp("weights") / "random"
-    random_bilm().save(path)
+    tiny_lm().save(path)
     return path
 
 

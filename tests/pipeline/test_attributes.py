@@ -12,7 +12,7 @@ from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.pipeline.hooks import set_hooks
-from tests.pipeline.random_bilm import N_LAYERS, WIDTH, random_bilm
+from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
 TEXT = "They sat on the river bank.  The bank raised its rates."
 Make = Callable[..., Language]
@@ -125,10 +125,9 @@ def test_same_word_in_other_context_is_less_than_one(nlp: Language) -> None:
 
 
 def test_similarity_is_centred_where_the_weights_carry_a_mean(make_nlp: Make, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    import torch
-
-    lm = random_bilm()
-    lm.mean_layers = torch.randn(N_LAYERS, WIDTH)
+    lm = tiny_lm()
+    lm.measure_mean([TEXT.split()])
+    assert lm.mean_layers is not None
     lm.save(tmp_path / "centred")
     model = {"weights": str(tmp_path / "centred")}
     doc = make_nlp(model=model)(TEXT)
@@ -148,7 +147,7 @@ def test_similarity_refuses_what_has_no_context(nlp: Language) -> None:
 
 
 def test_similarity_of_different_widths_is_an_error(make_nlp: Make, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    random_bilm(projection_dim=5).save(tmp_path / "narrow")
+    tiny_lm(projection_dim=5).save(tmp_path / "narrow")
     narrow = make_nlp(model={"weights": str(tmp_path / "narrow")})
     with pytest.raises(ValueError, match="width 16 and 10 cannot be compared"):
         make_nlp()("a")[0]._.elmo_similarity(narrow("a")[0])

@@ -21,7 +21,7 @@ from spacy_elmo.bilm import BiLM
 from spacy_elmo.formats import WeightsError
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from tests.pipeline.listening import listener
-from tests.pipeline.random_bilm import N_LAYERS, WIDTH
+from tests.tiny import N_LAYERS, WIDTH
 
 Make = Callable[..., Language]
 TEXTS = [

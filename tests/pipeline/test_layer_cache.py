@@ -24,7 +24,7 @@ from spacy_elmo.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
 from tests.pipeline.listening import make, tagged, tags
-from tests.pipeline.random_bilm import random_bilm
+from tests.tiny import tiny_lm
 
 LAYERS = np.arange(24, dtype=np.float32).reshape(3, 2, 4) / 7
 ROOM = 10_000
@@ -251,7 +251,7 @@ def test_changed_texts_and_annotations_are_read_anew(
 def test_other_weights_empty_the_cache(weights: Path, tmp_path: Path) -> None:
     nlp, examples = trained(weights, 2, cache="memory")
     assert len(cache_of(nlp)) == 3
-    random_bilm(seed=9).save(tmp_path / "other")
+    tiny_lm(seed=9).save(tmp_path / "other")
     pipe: Any = nlp.get_pipe("elmo")
     pipe.initialize(weights=str(tmp_path / "other"))
     assert len(cache_of(nlp)) == 0

@@ -23,7 +23,7 @@ from spacy_elmo.pipeline.doc.alignment import token_sentences
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from tests.pipeline.listening import GOLD, TAGGED, listener, make, tagged, tagger_config, tags
-from tests.pipeline.random_bilm import N_LAYERS, WIDTH, random_bilm
+from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
 
 def first_listener(nlp: Language, name: str = "tagger_0") -> ElmoListener:
@@ -502,8 +502,8 @@ def test_a_removed_component_feeds_no_more(weights: Path) -> None:
 def test_other_weights_are_refused_when_linked(weights: Path, tmp_path: Path) -> None:
     nlp, examples = make(weights, {"projection": 8})
     nlp.initialize(lambda: examples)
-    random_bilm(projection_dim=5).save(tmp_path / "narrow")
-    random_bilm(n_layers=1).save(tmp_path / "flat")
+    tiny_lm(projection_dim=5).save(tmp_path / "narrow")
+    tiny_lm(n_layers=1).save(tmp_path / "flat")
     for other, sizes in (("narrow", "3 of width 10"), ("flat", "2 of width 16")):
         elmo = spacy.blank("en")
         elmo.add_pipe("elmo", config={"model": {"weights": str(tmp_path / other)}})
@@ -532,7 +532,7 @@ def test_a_width_needed_too_early_is_an_error(weights: Path) -> None:
 
 
 def test_the_nearest_of_two_components_feeds(weights: Path, tmp_path: Path) -> None:
-    random_bilm(projection_dim=5).save(tmp_path / "narrow")
+    tiny_lm(projection_dim=5).save(tmp_path / "narrow")
     nlp, examples = make(weights)
     second = {"model": {"weights": str(tmp_path / "narrow")}, "attribute": "narrow"}
     nlp.add_pipe("elmo", name="narrow", config=second)

@@ -18,7 +18,7 @@ from thinc.api import Adam
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.listening.replace import replace_listener_cfg
 from tests.pipeline.listening import listener, make, tagged, tags
-from tests.pipeline.random_bilm import random_bilm
+from tests.tiny import tiny_lm
 
 Trained = tuple[Language, list[Example]]
 LISTENER = ["model.tok2vec"]
@@ -205,7 +205,7 @@ def test_a_pipe_sourced_into_a_second_pipeline_still_works_in_the_first(
     before = scores(nlp)
     second = spacy.blank("en")
     if other_weights:
-        random_bilm(seed=9).save(tmp_path / "other")
+        tiny_lm(seed=9).save(tmp_path / "other")
         weights = tmp_path / "other"
     second.add_pipe("elmo", config={"model": {"weights": str(weights)}})
     second.add_pipe("tagger_0", name="renamed", source=nlp)

@@ -20,7 +20,7 @@ from thinc.api import Config
 from spacy_elmo.bilm import BiLM, BiLMConfig, CharCNNConfig
 from spacy_elmo.formats import WeightsError
 from spacy_elmo.pipeline.factory import DEFAULT_CONFIG
-from tests.pipeline.random_bilm import N_LAYERS, WIDTH, random_bilm
+from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
 Make = Callable[..., Language]
 TEXT = "They sat on the river bank."
@@ -74,7 +74,7 @@ def test_softmax_vocabulary_and_warm_state_are_carried(make_nlp: Make, tmp_path:
 
     from spacy_elmo.bilm import Softmax
 
-    lm = random_bilm()
+    lm = tiny_lm()
     lm.warm_up([["some", "text"]])
     lm.set_vocabulary(["<S>", "</S>", "<UNK>", "bank"])
     lm.softmax = Softmax(4, WIDTH // 2)
@@ -165,7 +165,7 @@ def test_initialize_loads_anew_where_the_source_still_is(
     nlp = make_nlp(model={"weights": str(movable)})
     first = vectors(nlp)
     nlp.to_disk(tmp_path / "saved")
-    random_bilm(seed=1).save(movable)
+    tiny_lm(seed=1).save(movable)
     loaded = spacy.load(tmp_path / "saved")
     np.testing.assert_array_equal(vectors(loaded), first)
     loaded.initialize()
@@ -202,7 +202,7 @@ def test_frozen_with_weights_in_initialize(weights: Path) -> None:
 def test_other_weights_of_another_width_can_replace_loaded_ones(
     make_nlp: Make, tmp_path: Path
 ) -> None:
-    random_bilm(projection_dim=5).save(tmp_path / "narrow")
+    tiny_lm(projection_dim=5).save(tmp_path / "narrow")
     nlp = make_nlp()
     assert vectors(nlp).shape[1] == WIDTH
     nlp.config["initialize"]["components"]["elmo"] = {"weights": str(tmp_path / "narrow")}

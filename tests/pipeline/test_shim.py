@@ -17,7 +17,7 @@ from thinc.api import Adam, Model, RAdam
 from spacy_elmo import WeightsError
 from spacy_elmo.pipeline.model.bilm import build_bilm_v1, configure, get_shim, run
 from spacy_elmo.pipeline.settings import ElmoSettings
-from tests.pipeline.random_bilm import WIDTH, random_bilm
+from tests.tiny import WIDTH, tiny_lm
 
 VOCAB = spacy.blank("en").vocab
 DOCS = [
@@ -221,7 +221,7 @@ def test_exceptions_inside_use_params_restore_the_weights(model: Model[Any, Any]
 
 
 def test_a_mean_vector_and_a_tiny_model_survive_bytes(tmp_path: Path) -> None:
-    lm = random_bilm(seed=3)
+    lm = tiny_lm(seed=3)
     lm.mean_layers = torch.ones(3, WIDTH)
     lm.save(tmp_path / "w")
     model: Model[Any, Any] = build_bilm_v1(weights=str(tmp_path / "w"))

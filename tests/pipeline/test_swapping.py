@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.pipeline.model.bilm import BiLMModel, build_bilm_v1, get_shim, reload, run
-from tests.pipeline.random_bilm import random_bilm
+from tests.tiny import tiny_lm
 
 DOC = Doc(spacy.blank("en").vocab, words=["the", "river", " ", "bank"], sent_starts=[1, 0, 0, 1])
 
@@ -21,7 +21,7 @@ DOC = Doc(spacy.blank("en").vocab, words=["the", "river", " ", "bank"], sent_sta
 @pytest.fixture
 def sources(weights: Path, tmp_path: Path) -> list[str]:
     """Weights that differ in the number of layers and in width."""
-    random_bilm(seed=4, n_layers=1, projection_dim=5).save(tmp_path / "flat")
+    tiny_lm(seed=4, n_layers=1, projection_dim=5).save(tmp_path / "flat")
     return [str(weights), str(tmp_path / "flat")]
 
 

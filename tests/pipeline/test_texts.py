@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from tests.pipeline.random_bilm import WIDTH, random_bilm
+from tests.tiny import WIDTH, tiny_lm
 
 # All of Unicode that UTF-8 can hold: spaCy itself refuses lone surrogates.
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -29,7 +29,7 @@ TEXTS = ANY_TEXT | SPACES | LONG_WORDS | st.just("<S> </S> <UNK>")
 def pipeline(n_layers: int = 2) -> Language:
     nlp = spacy.blank("en")
     with TemporaryDirectory() as folder:
-        random_bilm(n_layers=n_layers).save(Path(folder) / "w")
+        tiny_lm(n_layers=n_layers).save(Path(folder) / "w")
         nlp.add_pipe("elmo", config={"model": {"weights": f"{folder}/w"}})
         nlp("load the weights")
     return nlp

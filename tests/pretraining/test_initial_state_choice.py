@@ -37,10 +37,10 @@ def _force(monkeypatch: pytest.MonkeyPatch, **values: float) -> list[str]:
     """Make the perplexity of each state a given one. Returns the states measured, as they come."""
     measured: list[str] = []
 
-    def told(lm: BiLM, sentences: Iterable[Sequence[str]]) -> Perplexity:
+    def told(lm: BiLM, sentences: Iterable[Sequence[str]], *, initial_state: str) -> Perplexity:
         assert any(True for _ in sentences)
-        measured.append(lm.initial_state)
-        return Perplexity((values[lm.initial_state],) * 2, 10, 1)
+        measured.append(initial_state)
+        return Perplexity((values[initial_state],) * 2, 10, 1)
 
     monkeypatch.setattr(finish, "sentence_perplexity", told)
     return measured

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -114,13 +115,13 @@ class Finish:
         lm, config = self.training.lm, self.training.config
         lm.initial_state = "zero"
         if self.heldout is not None:
-            yield from self._measure("zero", self._sentences)
+            yield from self._measure("zero", partial(self._sentences, "zero"))
         if not config.carry_state:
             return
         sentences = islice(self.training.corpus.words(), WARM_SENTENCES)
         lm.warm_up(self.interrupt.watch(sentences))
         if self.heldout is not None:
-            yield from self._measure("warm", self._sentences)
+            yield from self._measure("warm", partial(self._sentences, "warm"))
             if self.measured["zero"].average <= self.measured["warm"].average:
                 lm.initial_state = "zero"
         elif config.reset_probability > 0.0:
@@ -149,10 +150,12 @@ class Finish:
         lm, config = self.training.lm, self.training.config
         return heldout_perplexity(lm, config, self.heldout, self.interrupt)
 
-    def _sentences(self) -> Perplexity:
+    def _sentences(self, initial_state: str) -> Perplexity:
         assert self.heldout is not None
         sentences = some_sentences(self.heldout, self.training.config.evaluate_tokens)
-        return sentence_perplexity(self.training.lm, self.interrupt.watch(sentences))
+        return sentence_perplexity(
+            self.training.lm, self.interrupt.watch(sentences), initial_state=initial_state
+        )
 
     def _measure(self, name: str, measure: Callable[[], Perplexity]) -> Iterator[Event]:
         self.interrupt.check()
