@@ -134,7 +134,7 @@ from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.batches.packed import PackedStream
 from spacy_elmo.pretraining.corpus.prepare import prepare
 prepare([{str(tmp_path / "text.txt")!r}], {str(tmp_path / "corpus")!r}, tokenized=True, min_count=1)
-print(next(PackedStream(Corpus({str(tmp_path / "corpus")!r}), 1, 4)).targets.tolist())
+print(PackedStream(Corpus({str(tmp_path / "corpus")!r}), 1, 4).next().targets.tolist())
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[[[3, 4, 5, 1]], [[5, 4, 3, 0]]]"
