@@ -1,6 +1,6 @@
-"""The tables of the comparison, from the rows that `row.py` made.
+"""The tables of the comparison, from the rows that `evaluation.row` made.
 
-python scripts/table.py build/rows.json
+python -m evaluation.table build/rows.json
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import srsly
 import typer
-from report import markdown
-from tasks import MIXES, SIDES, TASKS
+
+from evaluation.report import markdown
+from evaluation.tasks import MIXES, SIDES, TASKS
 
 Row = dict[str, Any]
 LEARNED = (None, "learned")  # a row of tok2vec has no mix

@@ -1,6 +1,6 @@
 """Short trainings side by side: which sizes and settings predict best for how much work.
 
-    python scripts/training_study.py CORPUS HELDOUT CONFIG RUNS
+    python -m evaluation.training_study CORPUS HELDOUT CONFIG RUNS
 
 RUNS is a JSON list of changes to the training config, each with a `name`. One row per run: tokens
 seen, time, parameters, and held-out perplexity on running text and on single sentences.

@@ -4,7 +4,7 @@ The answer is yes where the cosine of the word's two vectors is at least a thres
 fitted on the training split; the figure is the accuracy on the dev split. Half of the answers are
 yes.
 
-    python scripts/wic.py en_elmo_sm
+    python -m evaluation.wic en_elmo_sm
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from encoders import (
+from numpy.typing import NDArray
+
+from evaluation.encoders import (
     HEADER,
     Encoder,
     Floats,
@@ -24,9 +26,8 @@ from encoders import (
     read_sample,
     unit,
 )
-from numpy.typing import NDArray
-from readers import EVAL, Pair, read_wic
-from report import finish, percent
+from evaluation.readers import EVAL, Pair, read_wic
+from evaluation.report import finish, percent
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,23 @@
 """What each layer knows about parts of speech: accuracy of a linear classifier on its vectors.
 
-python scripts/probe.py en_elmo_sm
+python -m evaluation.probe en_elmo_sm
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 import typer
-from convert import read_ewt
 from numpy.typing import NDArray
-from readers import EVAL
-from report import finish, percent
+from spacy.tokens import Doc
+from spacy.training import converters
 from torch import Tensor, nn
 
+from evaluation.readers import EVAL
+from evaluation.report import finish, percent
 from spacy_elmo import BiLM
 
 EPOCHS = 5
@@ -26,7 +27,8 @@ LEARN_RATE = 2e-3
 
 def read_tags(path: Path) -> tuple[list[list[str]], list[str]]:
     """Sentences, and the tag of every word in them."""
-    docs = list(read_ewt(path))
+    convert: Callable[..., Iterator[Doc]] = converters.conllu_to_docs  # type: ignore[attr-defined]
+    docs = list(convert(path.read_text("utf8"), n_sents=1, no_print=True))
     return [[token.text for token in doc] for doc in docs], [t.tag_ for doc in docs for t in doc]
 
 

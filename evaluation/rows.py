@@ -4,7 +4,7 @@ Three seeds for tagging, one for the rest; then the mixes, with a tenth of the t
 alone to keep them cheap; then tagging with wider encoders, with all of the data. It can be stopped
 at any time and goes on with the next row.
 
-    python scripts/rows.py --weights en_elmo_sm
+    python -m evaluation.rows --weights en_elmo_sm
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
-from tasks import SIDES, TASKS
+
+from evaluation.tasks import SIDES, TASKS
 
 SEEDS = {"tagging": (0, 1, 2)}
 WIDE = 256  # as wide as the vectors of the packaged model
 
 
 def plan(only: str | None = None) -> Iterator[list[str]]:
-    """Arguments of `row.py` for each row.
+    """Arguments of `evaluation.row` for each row.
 
     only: The rows of this task alone.
 
@@ -52,7 +53,7 @@ def main(
     results: Path = typer.Option(Path("build/rows.json"), help="JSON file of all rows."),
 ) -> None:
     """Make every row of the comparison."""
-    row = [sys.executable, str(Path(__file__).with_name("row.py"))]
+    row = [sys.executable, "-m", "evaluation.row"]
     common = [f"--weights={weights}", f"--data={data}", f"--results={results}"]
     for arguments in plan(task):
         print(*arguments, flush=True)

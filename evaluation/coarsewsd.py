@@ -4,7 +4,7 @@ A test occurrence gets the sense of the training occurrence whose vector is near
 several as near, the most frequent sense. So the token layer, which sees no context, cannot beat the
 first row of the table: always the most frequent sense of the training occurrences.
 
-    python scripts/coarsewsd.py en_elmo_sm
+    python -m evaluation.coarsewsd en_elmo_sm
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from encoders import (
+from numpy.typing import NDArray
+
+from evaluation.encoders import (
     HEADER,
     Encoder,
     Floats,
@@ -24,9 +26,8 @@ from encoders import (
     read_sample,
     unit,
 )
-from numpy.typing import NDArray
-from readers import EVAL, Sense, coarsewsd_words, read_coarsewsd
-from report import finish, percent
+from evaluation.readers import EVAL, Sense, coarsewsd_words, read_coarsewsd
+from evaluation.report import finish, percent
 
 Strings = NDArray[np.str_]
 

@@ -2,7 +2,7 @@
 
 `._.elmo_similarity` then subtracts it before the cosine (`center_similarity = true`).
 
-    python scripts/mean_vector.py WEIGHTS OUT TEXT...
+    python -m evaluation.mean_vector WEIGHTS OUT TEXT...
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from readers import sample_text
 
+from evaluation.readers import sample_text
 from spacy_elmo import BiLM
 from spacy_elmo.bilm.mean import mean_layers
 from spacy_elmo.formats import save

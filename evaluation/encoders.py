@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from readers import EVAL, Marked, sample_text
 
+from evaluation.readers import EVAL, Marked, sample_text
 from spacy_elmo import BiLM
 from spacy_elmo.bilm.mean import mean_layers
 

@@ -4,7 +4,7 @@ The words are different types, drawn evenly, each in a random sentence it occurs
 2019, "How contextual are contextualized word representations?", section 4.1). The first half of the
 text gives the mean vector, the second one the words.
 
-    python scripts/random_pairs.py en_elmo_sm
+    python -m evaluation.random_pairs en_elmo_sm
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from encoders import HEADER, Encoder, Variant, elmo_encoders, read_sample, unit
-from readers import Marked
-from report import finish
+
+from evaluation.encoders import HEADER, Encoder, Variant, elmo_encoders, read_sample, unit
+from evaluation.readers import Marked
+from evaluation.report import finish
 
 
 def random_words(sentences: Sequence[list[str]], number: int, seed: int) -> list[Marked]:

