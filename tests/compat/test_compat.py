@@ -26,7 +26,7 @@ from tests.compat.make import SENTENCES, TEXTS, TRAININGS
 
 DATA = Path(__file__).parent / "data"
 CLOSE: dict[str, float] = {"atol": 1e-5, "rtol": 1e-5}
-# After some thirty steps of training; other processors sum up in another order.
+# Other processors sum up in another order, which grows with the steps of a training.
 SAME_WEIGHTS: dict[str, float] = {"atol": 1e-6, "rtol": 1e-6}
 
 
@@ -158,19 +158,19 @@ def test_trainings_go_on(training: Path, tmp_path: Path) -> None:
     step = int(checkpoint.stem.removeprefix("step-"))
     told = pretrain(DATA / "corpus", tmp_path / "out", "--config", training / "config.json")
     assert f"from step {step}," in told
-    assert_same_weights(tmp_path / "out", training / "end")
+    assert_same_weights(tmp_path / "out", training / "end", SAME_WEIGHTS)
 
 
 def test_trainings_from_the_start(training: Path, tmp_path: Path) -> None:
     """The corpus and the seed give what they gave."""
     pretrain(DATA / "corpus", tmp_path / "out", "--config", training / "config.json")
-    assert_same_weights(tmp_path / "out", training / "end")
+    assert_same_weights(tmp_path / "out", training / "end", CLOSE)
 
 
-def assert_same_weights(folder: Path, expected: Path) -> None:
+def assert_same_weights(folder: Path, expected: Path, tolerance: dict[str, float]) -> None:
     """The same tensors, up to those that the version of the files did not write."""
     for name in ("weights.safetensors", "softmax.safetensors"):
         found, theirs = load_file(folder / name), load_file(expected / name)
         assert set(theirs) <= set(found) <= {*theirs, "mean_layers"}
         for key, value in theirs.items():
-            assert_allclose(found[key], value, err_msg=key, **SAME_WEIGHTS)
+            assert_allclose(found[key], value, err_msg=key, **tolerance)
