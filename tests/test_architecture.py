@@ -206,9 +206,7 @@ def plan(root: Path) -> str:
         rooms = set(map(room_in(package), files))
         figures = (len(files), floors(graph_of(pairs)), len(rooms), floors(by_room))
         lines.append(f"| {package} | {' | '.join(map(str, figures))} |")
-    every = graph_of(
-        (source, target) for source, target, _ in imports(root) if source != "__init__"
-    )
+    pairs = [pair[:2] for pair in imports(root) if "__init__" not in pair]
     lines += [f"\ncircle: {', '.join(circle)}" for circle in circles(graph_of(pairs))]
     return "\n".join(lines)
 
