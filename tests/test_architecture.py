@@ -206,7 +206,11 @@ def plan(root: Path) -> str:
         rooms = set(map(room_in(package), files))
         figures = (len(files), floors(graph_of(pairs)), len(rooms), floors(by_room))
         lines.append(f"| {package} | {' | '.join(map(str, figures))} |")
-    pairs = [pair[:2] for pair in imports(root) if "__init__" not in pair]
+    pairs = [
+        (source, target)
+        for source, target, _ in imports(root)
+        if "__init__" not in (source, target) and (source, top(target)) != BACK
+    ]
     lines += [f"\ncircle: {', '.join(circle)}" for circle in circles(graph_of(pairs))]
     return "\n".join(lines)
 
