@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from spacy_elmo import BiLM
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.lstm import LSTMLayer
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 BATCH_SIZE = 32
 

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.batches.batches import Batch
 from spacy_elmo.pretraining.config import PretrainConfig
-from spacy_elmo.pretraining.step.language_model import layers_of
 
 
 class PlainTraining:
@@ -28,8 +27,7 @@ class PlainTraining:
         self.token_encoder = lm.token_encoder
         self.softmax = lm.softmax
         self.layers = nn.ModuleList(
-            nn.ModuleList(_lstm(layer) for layer in layers_of(lm, direction))
-            for direction in range(lm.config.n_directions)
+            nn.ModuleList(_lstm(layer) for layer in layers) for _, layers in lm.directions()
         )
         modules = (self.token_encoder, self.softmax, self.layers)
         parameters = [value for module in modules for value in module.parameters()]

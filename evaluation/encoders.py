@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from evaluation.readers import EVAL, Marked, sample_text
 from spacy_elmo import BiLM
-from spacy_elmo.bilm.mean import mean_layers
 
 Floats = NDArray[np.float32]
 TEXT = sorted((EVAL / "lm" / "mix-valid").glob("*.txt"))
@@ -83,7 +82,9 @@ def elmo_encoders(
                 lm.warm_up(text[:500])
             lm.initial_state = state
             name += f", {state}"
-        encoders.append(ElmoEncoder(name, lm, mean_layers(lm, text).cpu().numpy()))
+        lm.measure_mean(text)
+        assert lm.mean_layers is not None
+        encoders.append(ElmoEncoder(name, lm, lm.mean_layers.cpu().numpy()))
     return encoders
 
 

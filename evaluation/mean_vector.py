@@ -13,7 +13,6 @@ import typer
 
 from evaluation.readers import sample_text
 from spacy_elmo import BiLM
-from spacy_elmo.bilm.mean import mean_layers
 from spacy_elmo.formats import save
 
 
@@ -27,7 +26,8 @@ def main(
     """Store the mean vector of some text with the weights."""
     lm = BiLM.from_pretrained(weights)
     sentences = sample_text(text, words)
-    lm.mean_layers = mean_layers(lm, sentences)
+    lm.measure_mean(sentences)
+    assert lm.mean_layers is not None
     save(lm, out, dtype=dtype)
     norms = ", ".join(f"{norm:.2f}" for norm in lm.mean_layers.norm(dim=1).tolist())
     n_words = sum(map(len, sentences))

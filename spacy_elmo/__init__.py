@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
     from spacy_elmo.bilm.scalar_mix import ScalarMix
-    from spacy_elmo.formats import WeightsError
+    from spacy_elmo.errors import (
+        CheckpointError,
+        CorpusError,
+        DamagedCheckpoint,
+        ElmoError,
+        TrainingError,
+        WeightsError,
+    )
     from spacy_elmo.pipeline.hooks import set_hooks
 
 __version__ = "0.1.0"
@@ -21,7 +28,12 @@ __all__ = [
     "BiLM",
     "BiLMConfig",
     "CharCNNConfig",
+    "CheckpointError",
+    "CorpusError",
+    "DamagedCheckpoint",
+    "ElmoError",
     "ScalarMix",
+    "TrainingError",
     "WeightsError",
     "__version__",
     "set_hooks",
@@ -31,8 +43,13 @@ _HOME = {
     "BiLM": "spacy_elmo.bilm.bilm",
     "BiLMConfig": "spacy_elmo.bilm.config",
     "CharCNNConfig": "spacy_elmo.bilm.config",
+    "CheckpointError": "spacy_elmo.errors",
+    "CorpusError": "spacy_elmo.errors",
+    "DamagedCheckpoint": "spacy_elmo.errors",
+    "ElmoError": "spacy_elmo.errors",
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
-    "WeightsError": "spacy_elmo.formats",
+    "TrainingError": "spacy_elmo.errors",
+    "WeightsError": "spacy_elmo.errors",
     "set_hooks": "spacy_elmo.pipeline.hooks",
 }
 

@@ -1,4 +1,7 @@
-"""Files beside weights: JSON read strictly, and writing that is never seen half-done."""
+"""Writing that is never seen half-done, JSON, and room on the disk: the one place for them.
+
+What is written appears complete or not at all: it is written aside, flushed to disk, then renamed.
+"""
 
 from __future__ import annotations
 
@@ -7,47 +10,75 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spacy_elmo.errors import problem
+from spacy_elmo.errors import ElmoError, problem
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds one object.
+def read_json(path: Path, *, error: type[ElmoError] = ElmoError) -> dict[str, Any]:
+    """Read a JSON file that holds one object.
 
-    Raises WeightsError for anything else: no such file, no JSON, a list, NaN as a number.
+    Args:
+        path: The file.
+        error: The class of the error.
+
+    Returns:
+        The object.
+
+    Raises:
+        ElmoError: For anything else: no such file, no JSON, a list, NaN as a number.
     """
     try:
         values = json.loads(path.read_text("utf8"), parse_constant=_no_constant)
-    except OSError as error:
-        raise problem(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise problem(path, f"is not valid JSON ({error})", "Restore or rewrite it") from error
+    except OSError as cause:
+        raise problem(path, f"cannot be read: {cause.strerror}", error=error) from cause
+    except (ValueError, RecursionError) as cause:
+        what = f"is not valid JSON ({cause})"
+        raise problem(path, what, "Restore or rewrite it", error=error) from cause
     if not isinstance(values, dict):
-        raise problem(path, f"holds a {type(values).__name__}, expected an object of keys", "")
+        what = f"holds a {type(values).__name__}, expected an object of keys"
+        raise problem(path, what, error=error)
     return values
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write an object as JSON, indented."""
-    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", "utf8")
+def write_json(path: Path, values: dict[str, Any], *, allow_nan: bool = False) -> None:
+    """Write an object as JSON, indented.
+
+    Args:
+        path: The file.
+        values: The object.
+        allow_nan: Whether infinite numbers and NaN may be written, which not every reader takes.
+
+    Raises:
+        ValueError: For such a number where it is not allowed.
+    """
+    path.write_text(json.dumps(values, indent=2, allow_nan=allow_nan) + "\n", "utf8")
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+def write_text(path: Path, text: str) -> None:
+    """Write a text, UTF-8: completely, or not at all.
+
+    Args:
+        path: The file; its folder is made if it is missing.
+        text: What it is to hold.
+    """
+    with new_file(path) as aside:
+        aside.write_text(text, "utf8")
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yields a name to write to; when the block ends well, what was written there is `path`.
+    """Write a file: completely, or not at all.
 
-    The file appears complete or not at all: it is written aside, flushed to disk, then renamed.
+    Args:
+        path: The file; its folder is made if it is missing.
+
+    Yields:
+        A name to write to; when the block ends well, what was written there is `path`.
     """
-    if path.is_dir():
-        raise problem(path, "is a directory, expected a file name", "Choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(path)
     try:
@@ -60,50 +91,120 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_directory(path: Path, own_files: frozenset[str]) -> Iterator[Path]:
-    """Yields a directory to write to; when the block ends well, it is `path`.
+def new_directory(path: Path, own_files: Collection[str]) -> Iterator[Path]:
+    """Write a directory of files: completely, or not at all.
 
-    path: The directory. The caller has made sure that one which exists may be replaced. Files in
-        it other than `own_files` are none of ours (a model card, say), and move to the new one.
-        No system replaces a directory in one step: a process that dies just between the two
-        renames leaves nothing here, and both the old and the new one beside it, whole.
-    own_files: Names of the files that a directory of this kind holds.
+    Args:
+        path: The directory. The caller has made sure that one which exists may be replaced.
+        own_files: Names of the files that a directory of this kind holds, see `put_directory`.
+
+    Yields:
+        A directory to write to; when the block ends well, it is `path`.
     """
     path = path.resolve()  # a link to a directory keeps pointing to it
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside, old = _aside(path), _aside(path)
+    aside = _aside(path)
     aside.mkdir()
     try:
         yield aside
-        for file in aside.iterdir():
-            _flush(file)
-        _flush(aside)
-        if path.exists():
-            path.rename(old)
-        try:
-            aside.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
-        _flush(path.parent)
-        if old.exists():
-            for file in old.iterdir():
-                if file.name not in own_files:
-                    file.rename(path / file.name)
-            shutil.rmtree(old)
+        put_directory(aside, path, own_files)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def make_room(path: Path, n_bytes: int) -> None:
-    """Raises OSError if a file of this size cannot be written now, where the system can tell.
+def put_directory(new: Path, path: Path, own_files: Collection[str] | None = None) -> None:
+    """Give a finished directory its name, once its files are on disk.
 
-    Some libraries take the whole process down when that happens to them on the way.
+    No system replaces a directory in one step: a process that dies just between the two renames
+    leaves nothing here, and both the old and the new one beside it, whole.
+
+    Args:
+        new: The directory, in the same folder.
+        path: Its name to be; a directory that bears it is replaced.
+        own_files: Names of the files that a directory of this kind holds: any others (a model
+            card, say) move from the old one to the new one. None: nothing of the old one stays.
+    """
+    old = _aside(path)
+    for file in new.iterdir():
+        _flush(file)
+    _flush(new)
+    if path.exists():
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+    _flush(path.parent)
+    if not old.exists():
+        return
+    if own_files is not None:
+        for file in old.iterdir():
+            if file.name not in own_files:
+                file.rename(path / file.name)
+    shutil.rmtree(old)
+
+
+@contextmanager
+def new_files(folder: Path, last: str) -> Iterator[Path]:
+    """Write several files into a folder that keeps what else it holds.
+
+    Each file appears complete. A process that dies between two of them leaves files of the old and
+    the new kind; what the next call with this folder finds of its own is removed.
+
+    Args:
+        folder: The folder; made if it is missing.
+        last: Name of the file that comes last: who finds it finds all the others.
+
+    Yields:
+        A directory to write to; when the block ends well, its files are in `folder`.
+    """
+    aside = folder / ".new.tmp"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        files = sorted(aside.iterdir(), key=lambda file: (file.name == last, file.name))
+        for file in files:
+            _flush(file)
+        for file in files:
+            file.replace(folder / file.name)
+        _flush(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, pattern: str = "*") -> None:
+    """Remove what processes left that were killed within `new_file`.
+
+    Args:
+        folder: The folder. No other process writes to it now.
+        pattern: Names of the files that were to be, as for `Path.glob`.
+    """
+    for left in folder.glob(f".{pattern}.????????.tmp"):
+        left.unlink()
+
+
+def make_room(path: Path, n_bytes: int) -> None:
+    """Take room on the disk for a file, where the system can tell.
+
+    Some libraries take the whole process down when there is none on the way.
+
+    Args:
+        path: The file; it is made, or emptied.
+        n_bytes: Its size.
+
+    Raises:
+        OSError: If a file of this size cannot be written now.
     """
     if sys.platform == "linux":
         with path.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _aside(path: Path) -> Path:

@@ -19,7 +19,7 @@ def double_expm1_(values: Tensor) -> Tensor:
 
 
 def tanh_(values: Tensor) -> Tensor:
-    """tanh in place.
+    """Tanh in place.
 
     >>> import torch
     >>> tanh_(torch.tensor([0.0, 1e-6, 100.0]))

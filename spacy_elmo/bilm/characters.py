@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BOS_WORD = "<S>"
-EOS_WORD = "</S>"
-UNK_WORD = "<UNK>"
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 # Ids as the network sees them: one above the byte or mark, because 0 stands for "no token".
 OFFSET = 1
@@ -30,10 +28,12 @@ def character_ids(words: Sequence[str], max_characters: int = 50) -> NDArray[np.
     cannot hold, are left out, as the original's `encode("utf-8", "ignore")` does. The words `<S>`
     and `</S>` get the ids of the sentence boundaries.
 
-    words: The words.
-    max_characters: Positions per word.
+    Args:
+        words: The words.
+        max_characters: Positions per word.
 
-    Returns ids, uint16. *Shape:* (n_words, max_characters).
+    Returns:
+        Ids, uint16. *Shape:* (n_words, max_characters).
 
     >>> character_ids(["ab"], 6)
     array([[259,  98,  99, 260, 261, 261]], dtype=uint16)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spacy_elmo.fields import check_fields
 
 ACTIVATIONS = ("relu", "tanh")
 # What a weight file may ask for. "carry" exists only at run time: a state that depends on the
 # batches seen before is no property of the weights.
 STORED_INITIAL_STATES = ("zero", "warm")
+INITIAL_STATES = (*STORED_INITIAL_STATES, "carry")
 # 256 bytes, then begin/end of sentence, begin/end of word, padding.
 N_CHARACTERS = 261
 
@@ -33,15 +36,16 @@ class CharCNNConfig:
     The defaults are those of the original model (Peters et al. 2018, section 3.1; options of
     bilm-tf).
 
-    embedding_dim: Width of a character embedding.
-    filters: Pairs (width in characters, number of filters), in order of concatenation.
-    activation: "relu" or "tanh", applied after the maximum over positions.
-    n_highway: Number of highway layers, 0 or more.
-    max_characters_per_token: Positions per word, with the marks for its begin and end; a longer
-        word is cut after `max_characters_per_token - 2` bytes.
-    n_characters: Rows of the stored character table, without the padding row.
-    projection: Whether a linear layer maps the filters to `projection_dim`. Without one the
-        number of filters must be `projection_dim`.
+    Attributes:
+        embedding_dim: Width of a character embedding.
+        filters: Pairs (width in characters, number of filters), in order of concatenation.
+        activation: "relu" or "tanh", applied after the maximum over positions.
+        n_highway: Number of highway layers, 0 or more.
+        max_characters_per_token: Positions per word, with the marks for its begin and end; a longer
+            word is cut after `max_characters_per_token - 2` bytes.
+        n_characters: Rows of the stored character table, without the padding row.
+        projection: Whether a linear layer maps the filters to `projection_dim`. Without one the
+            number of filters must be `projection_dim`.
     """
 
     embedding_dim: int = 16
@@ -85,16 +89,19 @@ class CharCNNConfig:
 class BiLMConfig:
     """Sizes and switches of a bidirectional language model (biLM).
 
-    lstm_dim: Cells of each LSTM layer and direction (C).
-    projection_dim: Width of the token layer and of each direction's output (P).
-    char_cnn: The character CNN, or None for word input.
-    n_words: Rows of the word embedding of a word-input model; None with characters.
-    lstm_projection: Whether the LSTM output is projected from C to P. Without it C must equal P.
-    n_layers: LSTM layers, 1 or more (the token layer is not counted).
-    cell_clip, proj_clip: Bounds of the cell state and of the projected output; None is off.
-    use_skip_connections: Whether layers above the first add their input to their output.
-    bidirectional: False: forward only, vectors of width P.
-    initial_state: "zero", or "warm": the state stored with the weights.
+    Attributes:
+        lstm_dim: Cells of each LSTM layer and direction (C).
+        projection_dim: Width of the token layer and of each direction's output (P).
+        char_cnn: The character CNN, or None for word input.
+        n_words: Rows of the word embedding of a word-input model; None with characters.
+        lstm_projection: Whether the LSTM output is projected from C to P. Without it C must equal
+            P.
+        n_layers: LSTM layers, 1 or more (the token layer is not counted).
+        cell_clip: Bound of the cell state; None is off.
+        proj_clip: Bound of the projected output; None is off.
+        use_skip_connections: Whether layers above the first add their input to their output.
+        bidirectional: False: forward only, vectors of width P.
+        initial_state: "zero", or "warm": the state stored with the weights.
     """
 
     lstm_dim: int = 4096
@@ -171,8 +178,9 @@ class BiLMConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> BiLMConfig:
         """Build a config from what `to_dict` gave.
 
-        Raises ValueError for an unknown key, a value of the wrong type, or sizes that do not fit
-        together.
+        Raises:
+            ValueError: There is an unknown key, a value of the wrong type, or sizes that do not fit
+                together.
         """
         values = dict(values)
         char_cnn = values.get("char_cnn", CharCNNConfig())
@@ -180,39 +188,12 @@ class BiLMConfig:
             char_cnn = dict(char_cnn)
             if "filters" in char_cnn:
                 char_cnn["filters"] = _pairs(char_cnn["filters"])
-            values["char_cnn"] = _build(CharCNNConfig, char_cnn, "char_cnn.")
+            check_fields(CharCNNConfig, char_cnn, "char_cnn.")
+            values["char_cnn"] = CharCNNConfig(**char_cnn)
         elif char_cnn is not None and not isinstance(char_cnn, CharCNNConfig):
             raise ValueError(f"char_cnn is {char_cnn!r}: expected a table of sizes or null")
-        return _build(cls, values, "")
-
-
-Config = TypeVar("Config", CharCNNConfig, BiLMConfig)
-
-# What JSON may hold for a field of each annotated type. bool is an int in Python, so it is named
-# only where it is meant.
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "float | None": (int, float, type(None)),
-    "str": (str,),
-    "bool": (bool,),
-}
-
-
-def _build(cls: type[Config], values: Mapping[str, Any], prefix: str) -> Config:
-    known = {field.name: str(field.type) for field in fields(cls)}
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(
-            f"unknown key {prefix + str(unknown[0])!r}: expected some of {sorted(known)}"
-        )
-    for name, value in values.items():
-        allowed = _JSON_TYPES.get(known[name])
-        if allowed is None:
-            continue
-        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise ValueError(f"{prefix}{name} is {value!r}: expected {known[name]}")
-    return cls(**values)
+        check_fields(cls, values)
+        return cls(**values)
 
 
 def _pairs(filters: Any) -> tuple[tuple[int, int], ...]:

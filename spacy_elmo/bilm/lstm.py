@@ -23,11 +23,15 @@ FORGET_BIAS = 1.0
 class LSTMLayer(nn.Module):
     """One LSTM layer of one direction (Sak et al. 2014; TensorFlow's LSTMCell).
 
-    lstm_dim: Cells (C). projection_dim: Width of input and output (P). projection: Whether the
-    output is projected from C to P. cell_clip, proj_clip: Bounds, or None.
-
     Gate rows of `weight` (4C, 2P) and `bias` (4C,) stand in the order input, forget, output, cell
     input; columns of `weight` are the input's, then the recurrent ones. `projection` is (P, C).
+
+    Args:
+        lstm_dim: Cells (C).
+        projection_dim: Width of input and output (P).
+        projection: Whether the output is projected from C to P.
+        cell_clip: Bound of the cells, or None.
+        proj_clip: Bound of the projected output, or None.
     """
 
     def __init__(
@@ -69,12 +73,14 @@ class LSTMLayer(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run over packed rows.
 
-        inputs: *Shape:* (sum(batch_sizes), P).
-        batch_sizes: Rows in each step, never growing.
-        h, c: State before the first step. *Shape:* (batch_sizes[0], P), (batch_sizes[0], C).
+        Args:
+            inputs: *Shape:* (sum(batch_sizes), P).
+            batch_sizes: Rows in each step, never growing.
+            h: State before the first step. *Shape:* (batch_sizes[0], P).
+            c: The same of the cells. *Shape:* (batch_sizes[0], C).
 
-        Returns the outputs, *Shape:* (sum(batch_sizes), P), and each row's h and c after its last
-        step.
+        Returns:
+            The outputs, *Shape:* (sum(batch_sizes), P), and each row's h and c after its last step.
         """
         bias = self.working_bias()
         outputs: tuple[Tensor, Tensor, Tensor] = _LSTMFunction.apply(  # type: ignore[no-untyped-call]
@@ -92,8 +98,11 @@ class LSTMLayer(nn.Module):
 
 
 class _LSTMFunction(torch.autograd.Function):
-    """The recurrence with its own backward pass: the weights' gradients are one product over all
-    steps instead of one per step, which autograd would do."""
+    """The recurrence with its own backward pass.
+
+    The weights' gradients are one product over all steps instead of one per step, which autograd
+    would do.
+    """
 
     @staticmethod
     def forward(

@@ -6,31 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from spacy_elmo.types import Ints
 
 
 @dataclass(frozen=True)
 class Packing:
     """How the tokens of some sentences, one after the other, stand in packed rows.
 
-    order: Sentences from the longest to the shortest. *Shape:* (n_sentences,).
-    batch_sizes: Sentences that take part in each step, never growing.
-    forward: Token of each packed row, reading forwards: step 0 of every sentence in `order`, then
-        step 1, and so on. *Shape:* (n_tokens,).
-    backward: The same, reading backwards from each sentence's own last token.
+    Attributes:
+        order: Sentences from the longest to the shortest. *Shape:* (n_sentences,).
+        batch_sizes: Sentences that take part in each step, never growing.
+        forward: Token of each packed row, reading forwards: step 0 of every sentence in `order`,
+            then step 1, and so on. *Shape:* (n_tokens,).
+        backward: The same, reading backwards from each sentence's own last token.
     """
 
-    order: NDArray[np.int64]
+    order: Ints
     batch_sizes: list[int]
-    forward: NDArray[np.int64]
-    backward: NDArray[np.int64]
+    forward: Ints
+    backward: Ints
 
-    def rows(self, direction: str) -> NDArray[np.int64]:
+    def rows(self, direction: str) -> Ints:
         """Token of each packed row for "forward" or "backward"."""
         return self.forward if direction == "forward" else self.backward
 
 
-def pack(lengths: Sequence[int] | NDArray[np.int64]) -> Packing:
+def pack(lengths: Sequence[int] | Ints) -> Packing:
     """Pack sentences of the given lengths; ties keep their order.
 
     >>> pack([1, 3]).forward.tolist(), pack([1, 3]).batch_sizes

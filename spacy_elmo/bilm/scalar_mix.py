@@ -14,14 +14,16 @@ LAYER_NORM_EPS = 1e-12
 class ScalarMix(nn.Module):
     """`gamma * sum_k softmax(weights)_k * layer_k`, with trainable weights and gamma.
 
-    n_layers: Layers to mix, the token layer included.
-    weights: Weights before the softmax, one per layer; zeros (the plain average) by default.
-    gamma: Scale of the whole; 1 by default.
-    layer_norm: Normalise each layer before mixing by one mean and one variance over all elements
-        of the rows given (bilm-tf's way: statistics without sentence boundaries when the rows hold
-        none). Off by default, as the paper advises for most tasks.
+    Args:
+        n_layers: Layers to mix, the token layer included.
+        weights: Weights before the softmax, one per layer; zeros (the plain average) by default.
+        gamma: Scale of the whole; 1 by default.
+        layer_norm: Normalise each layer before mixing by one mean and one variance over all
+            elements of the rows given (bilm-tf's way: statistics without sentence boundaries when
+            the rows hold none). Off by default, as the paper advises for most tasks.
 
-    Raises ValueError when the number of weights is not `n_layers`.
+    Raises:
+        ValueError: The number of weights is not `n_layers`.
     """
 
     def __init__(
@@ -45,14 +47,17 @@ class ScalarMix(nn.Module):
     def forward(self, layers: Tensor, keep: Tensor | None = None) -> Tensor:
         """Mix layers.
 
-        layers: *Shape:* (n_layers, n_rows, width).
-        keep: Rows that count for the layer norm's statistics, boolean; all rows by default. Give
-            every row, sentence boundaries too, for AllenNLP's statistics, and drop the boundaries
-            afterwards. *Shape:* (n_rows,).
+        Args:
+            layers: *Shape:* (n_layers, n_rows, width).
+            keep: Rows that count for the layer norm's statistics, boolean; all rows by default.
+                Give every row, sentence boundaries too, for AllenNLP's statistics, and drop the
+                boundaries afterwards. *Shape:* (n_rows,).
 
-        Returns the mix. *Shape:* (n_rows, width).
+        Returns:
+            The mix. *Shape:* (n_rows, width).
 
-        Raises ValueError for another number of layers.
+        Raises:
+            ValueError: The number of layers is another one.
         """
         if len(layers) != len(self.weights):
             raise ValueError(f"a mix of {len(self.weights)} layers was given {len(layers)}")
@@ -63,8 +68,11 @@ class ScalarMix(nn.Module):
         return torch.mul(self.gamma, mixed)
 
     def l2(self) -> Tensor:
-        """Sum of the squared weights before the softmax, for the paper's regulariser
-        `lambda * l2()`, which pulls the mix towards the plain average (section 3.3)."""
+        """Sum of the squared weights before the softmax.
+
+        For the paper's regulariser `lambda * l2()`, which pulls the mix towards the plain average
+        (section 3.3).
+        """
         return self.weights.square().sum()
 
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 class Softmax(nn.Module):
     """Softmax over a vocabulary; one for both directions, as in bilm-tf.
 
-    n_words: Words of the vocabulary (V). projection_dim: Width of a direction's output (P).
-
     `weight` is (V, P), `bias` (V,); row k belongs to line k of the vocabulary.
+
+    Args:
+        n_words: Words of the vocabulary (V).
+        projection_dim: Width of a direction's output (P).
     """
 
     def __init__(self, n_words: int, projection_dim: int) -> None:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD
 from spacy_elmo.bilm.config import BiLMConfig
-
-if TYPE_CHECKING:
-    from spacy_elmo.bilm.bilm import BiLM
-
-# (layer, direction, sentences in packed order, their last h, their last c)
-LayerEnd = tuple[int, int, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class State:
-    """State of some rows. h: *Shape:* (n_layers, n_directions, n_rows, P). c: with C for P."""
+    """State of some rows.
+
+    Attributes:
+        h: Output of the last step. *Shape:* (n_layers, n_directions, n_rows, P).
+        c: Cells of the last step. *Shape:* (n_layers, n_directions, n_rows, C).
+    """
 
     h: Tensor
     c: Tensor
 
     @classmethod
     def zero(
-        cls, config: BiLMConfig, n_rows: int, device: torch.device, dtype: torch.dtype
+        cls,
+        config: BiLMConfig,
+        n_rows: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
     ) -> State:
         """All zeros."""
         shape = (config.n_layers, config.n_directions, n_rows)
@@ -39,10 +39,21 @@ class State:
 
     @classmethod
     def repeated(cls, h: Tensor, c: Tensor, n_rows: int) -> State:
-        """One state for every row. h: *Shape:* (n_layers, n_directions, P). c: with C for P."""
+        """One state for every row.
+
+        Args:
+            h: *Shape:* (n_layers, n_directions, P).
+            c: *Shape:* (n_layers, n_directions, C).
+            n_rows: Number of rows.
+        """
         return cls(
             h[:, :, None].expand(-1, -1, n_rows, -1), c[:, :, None].expand(-1, -1, n_rows, -1)
         )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.h.shape[2]
 
 
 class CarriedState:
@@ -51,70 +62,39 @@ class CarriedState:
     A smaller batch leaves the other rows' state as it was; a larger one adds rows of zeros.
     """
 
-    def __init__(self, config: BiLMConfig) -> None:
-        self.config = config
+    def __init__(self) -> None:
         self._state: State | None = None
 
     def reset(self) -> None:
         """Back to no rows at all."""
         self._state = None
 
-    def state(self, n_rows: int, device: torch.device) -> State:
-        """State of the first `n_rows` rows."""
-        kept = self._grown(n_rows, device)
-        return State(kept.h[:, :, :n_rows], kept.c[:, :, :n_rows])
+    def start(self, zero: State) -> State:
+        """What the rows of the next batch start from.
 
-    def update(self, ends: Sequence[LayerEnd], n_rows: int) -> None:
-        """Store what each row ended with. Gradients stop here."""
-        kept = self._grown(n_rows, ends[0][3].device)
-        h, c = kept.h.clone(), kept.c.clone()
-        for layer, direction, order, last_h, last_c in ends:
-            h[layer, direction, order] = last_h.detach()
-            c[layer, direction, order] = last_c.detach()
-        self._state = State(h, c)
-
-    def _grown(self, n_rows: int, device: torch.device) -> State:
-        dtype = torch.float32
+        Args:
+            zero: A state of as many rows as the batch has, for rows that are new.
+        """
         kept = self._state
         if kept is None:
-            return State.zero(self.config, n_rows, device, dtype)
-        missing = n_rows - kept.h.shape[2]
-        kept = State(kept.h.to(device), kept.c.to(device))
-        if missing <= 0:
-            return kept
-        more = State.zero(self.config, missing, device, kept.h.dtype)
-        return State(torch.cat([kept.h, more.h], 2), torch.cat([kept.c, more.c], 2))
+            return zero
+        return State(_first_rows(kept.h, zero.h), _first_rows(kept.c, zero.c))
+
+    def update(self, after: State) -> None:
+        """Store what each row of a batch ended with. Gradients stop here."""
+        after = State(after.h.detach().float(), after.c.detach().float())
+        kept = self._state
+        self._state = after
+        if kept is not None and kept.n_rows > after.n_rows:
+            self._state = State(_with_more(after.h, kept.h), _with_more(after.c, kept.c))
 
 
-def mean_state(lm: BiLM, sentences: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-    """Mean state after each sentence of running text, read once from a zero state.
+def _first_rows(kept: Tensor, fresh: Tensor) -> Tensor:
+    """As many rows as `fresh` has: the kept ones, then fresh ones."""
+    kept = kept[:, :, : fresh.shape[2]].to(fresh.device)
+    return torch.cat([kept, fresh[:, :, kept.shape[2] :]], dim=2)
 
-    Returns h, *Shape:* (n_layers, n_directions, P), and c, with C for P.
-    """
-    config = lm.config
-    state = State.zero(config, 1, lm.device, torch.float32)
-    h, c = state.h[:, :, 0], state.c[:, :, 0]
-    for d, (name, layers) in enumerate(zip(config.directions, lm._layers(), strict=True)):
-        forward = name == "forward"
-        mark = BOS_WORD if forward else EOS_WORD
-        # Backwards the stream runs from the last sentence's end to the first one's beginning.
-        text = sentences if forward else [list(reversed(words)) for words in reversed(sentences)]
-        rows = [[mark, *words] for words in text]
-        types = {word: k for k, word in enumerate(dict.fromkeys(w for row in rows for w in row))}
-        table = lm.token_encoder(lm.token_encoder.word_ids(list(types)).to(lm.device))
-        tokens = torch.tensor([types[word] for row in rows for word in row], device=lm.device)
-        inputs = table[tokens]
-        ends = torch.tensor([len(row) for row in rows]).cumsum(0).tolist()
-        for k, layer in enumerate(layers):
-            row_h, row_c = h[k, d : d + 1].clone(), c[k, d : d + 1].clone()
-            start = 0
-            outputs = []
-            for end in ends:
-                result, row_h, row_c = layer(inputs[start:end], [1] * (end - start), row_h, row_c)
-                outputs.append(result)
-                h[k, d] += row_h[0] / len(rows)
-                c[k, d] += row_c[0] / len(rows)
-                start = end
-            joined = torch.cat(outputs)
-            inputs = joined + inputs if k and config.use_skip_connections else joined
-    return h, c
+
+def _with_more(after: Tensor, kept: Tensor) -> Tensor:
+    """The rows of `after`, then those that only `kept` has."""
+    return torch.cat([after, kept[:, :, after.shape[2] :].to(after.device)], dim=2)

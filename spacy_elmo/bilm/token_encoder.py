@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacy_elmo.bilm.characters import BOS_WORD, EOS_WORD, PADDING, UNK_WORD, character_ids
+from spacy_elmo.bilm.characters import PADDING, character_ids
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
 from spacy_elmo.bilm.stack import Stack
+from spacy_elmo.vocabulary import UNK_WORD, check_vocabulary
 
 
 class Highway(nn.Module):
@@ -20,6 +21,9 @@ class Highway(nn.Module):
 
     bilm-tf names the gate's weights `W_carry`, although they open the way of the transform.
     Input and output *Shape:* (n_words, width).
+
+    Args:
+        width: Width of a vector.
     """
 
     def __init__(self, width: int) -> None:
@@ -28,6 +32,7 @@ class Highway(nn.Module):
         self.transform = nn.Linear(width, width)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Blend each vector with its transform."""
         gate = torch.sigmoid(self.gate(inputs))
         return torch.lerp(inputs, torch.relu(self.transform(inputs)), gate)
 
@@ -35,8 +40,9 @@ class Highway(nn.Module):
 class CharCNN(nn.Module):
     """Character CNN, highway layers and projection (Peters et al. 2018, section 3.1).
 
-    config: Sizes of the CNN.
-    projection_dim: Width of the output.
+    Args:
+        config: Sizes of the CNN.
+        projection_dim: Width of the output.
     """
 
     def __init__(self, config: CharCNNConfig, projection_dim: int) -> None:
@@ -78,10 +84,12 @@ class CharCNN(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Embed words.
 
-        ids: Character ids with their offset of 1, integers; 0 is "no character", a zero vector.
-            *Shape:* (n_words, max_characters_per_token).
+        Args:
+            ids: Character ids with their offset of 1, integers; 0 is "no character", a zero vector.
+                *Shape:* (n_words, max_characters_per_token).
 
-        Returns one vector per word. *Shape:* (n_words, projection_dim).
+        Returns:
+            One vector per word. *Shape:* (n_words, projection_dim).
         """
         # Windows of nothing but padding are all the same, and the maximum is taken over windows:
         # one of them is enough. Exact, and three times fewer windows for English words.
@@ -101,7 +109,9 @@ class CharCNN(nn.Module):
 class WordEmbedding(nn.Module):
     """The token layer of a word-input model: a row of a table per word.
 
-    n_words: Rows of the table. projection_dim: Width of a row.
+    Args:
+        n_words: Rows of the table.
+        projection_dim: Width of a row.
     """
 
     def __init__(self, n_words: int, projection_dim: int) -> None:
@@ -117,27 +127,24 @@ class WordEmbedding(nn.Module):
     def set_vocabulary(self, vocabulary: Sequence[str]) -> None:
         """Tell which word each row stands for.
 
-        Raises ValueError when the vocabulary has another size than the table, repeats a word, or
-        lacks `<S>`, `</S>` or `<UNK>`.
+        Raises:
+            ValueError: The vocabulary has another size than the table.
+            ElmoError: It repeats a word, lacks `<S>`, `</S>` or `<UNK>`, or could not be written to
+                a file.
         """
         if len(vocabulary) != len(self.embedding):
             raise ValueError(
                 f"the vocabulary has {len(vocabulary)} words, the word embedding "
                 f"{len(self.embedding)} rows: they must agree"
             )
-        rows = {word: row for row, word in enumerate(vocabulary)}
-        if len(rows) != len(vocabulary):
-            repeated = next(word for row, word in enumerate(vocabulary) if rows[word] != row)
-            raise ValueError(f"the vocabulary holds {repeated!r} more than once")
-        missing = [word for word in (BOS_WORD, EOS_WORD, UNK_WORD) if word not in rows]
-        if missing:
-            raise ValueError(f"the vocabulary lacks {missing}: word input cannot do without")
-        self._rows = rows
+        check_vocabulary("the vocabulary", vocabulary, special="anywhere")
+        self._rows = {word: row for row, word in enumerate(vocabulary)}
 
     def word_ids(self, words: Sequence[str]) -> Tensor:
         """Rows of words, int64; unknown words get the row of `<UNK>`. *Shape:* (n_words,).
 
-        Raises ValueError before a vocabulary is set.
+        Raises:
+            ValueError: No vocabulary is set.
         """
         if not self._rows:
             raise ValueError(

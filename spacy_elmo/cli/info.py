@@ -55,6 +55,8 @@ def versions() -> dict[str, str]:
 
 def describe(lm: BiLM) -> dict[str, str]:
     """Sizes and switches of a biLM in the words of the paper, one row each."""
+    from spacy_elmo.bilm.size import n_parameters
+
     config = lm.config
     if config.char_cnn is None:
         rows = {"Input": f"{config.n_words:,} words"}
@@ -86,12 +88,6 @@ def describe(lm: BiLM) -> dict[str, str]:
         n_words, width = lm.softmax.weight.shape
         rows["Softmax"] = f"{n_words:,} words x {width}"
     return rows
-
-
-def n_parameters(lm: BiLM) -> int:
-    """Number of trained values that vectors depend on."""
-    named = lm.named_parameters()
-    return sum(values.numel() for name, values in named if not name.startswith("softmax."))
 
 
 def find_card(weights: str) -> Path | None:

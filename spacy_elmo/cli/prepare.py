@@ -43,12 +43,13 @@ def prepare(
     from tqdm import tqdm
     from wasabi import msg
 
-    from spacy_elmo.pretraining.corpus import prepare as text
+    from spacy_elmo.pretraining.corpus.counts import COUNTS
+    from spacy_elmo.pretraining.corpus.prepare import prepare as run
     from spacy_elmo.pretraining.corpus.reading import check_inputs, total_bytes
 
     total = total_bytes(check_inputs(inputs, tokenized))
     with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
-        meta = text.prepare(
+        meta = run(
             inputs,
             output,
             language=lang,
@@ -68,7 +69,7 @@ def prepare(
         f"{meta['n_types']:,} types; the vocabulary's {meta['n_vocabulary']:,} cover {known:.2%}",
         err=True,
     )
-    for name, meaning in text.COUNTS.items():
+    for name, meaning in COUNTS.items():
         if meta[name]:
             typer.echo(f"{meta[name]:,} {meaning}", err=True)
     msg.good(f"Wrote {output}")

@@ -32,11 +32,7 @@ def pretrain(
     """
     from spacy_elmo.pretraining.config import read_config
     from spacy_elmo.pretraining.pretrain import pretrain as run
-    from spacy_elmo.pretraining.run.loop import TrainingError
+    from spacy_elmo.pretraining.report.progress import Progress
 
     made = read_config(config, epochs, tokens, seconds)
-    try:
-        run(corpus, out, made, heldout=heldout, init=init, device=device)
-    except TrainingError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
+    run(corpus, out, made, heldout=heldout, init=init, device=device, progress=Progress())

@@ -25,10 +25,18 @@ def assemble(
 ) -> BiLM:
     """Make a model of tensors, which become its parameters.
 
-    path: Where they come from, for messages. tensors: By our names, shapes already checked.
+    Args:
+        path: Where they come from, for messages.
+        config: Sizes of the network.
+        vocabulary: Its words, if there are any.
+        tensors: By our names, shapes already checked.
 
-    Raises WeightsError for half a warm state, half a softmax, or a vocabulary that the model
-    cannot work with.
+    Returns:
+        The model.
+
+    Raises:
+        WeightsError: For half a warm state, half a softmax, or a vocabulary that the model cannot
+            work with.
     """
     for pair in (("initial_h", "initial_c"), ("softmax.weight", "softmax.bias")):
         there = [name for name in pair if name in tensors]
@@ -51,8 +59,10 @@ def assemble(
 
 
 def config_to_store(lm: BiLM) -> BiLMConfig:
-    """The config that goes into a file: the initial state is the model's present one, unless that
-    is "carry", which no file can hold."""
+    """The config that goes into a file.
+
+    Its initial state is the model's present one, unless that is "carry", which no file can hold.
+    """
     state = lm.initial_state
     return lm.config if state == "carry" else replace(lm.config, initial_state=state)
 
@@ -60,13 +70,19 @@ def config_to_store(lm: BiLM) -> BiLMConfig:
 def tensors_to_store(
     path: Path, lm: BiLM, dtype: torch.dtype
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """What a file holds of a model, by our names: the network with its state and mean, and the
-    softmax.
+    """What a file holds of a model, by our names.
 
-    path: Where they go, for messages. dtype: The number type they will have there.
+    Args:
+        path: Where they go, for messages.
+        lm: The model.
+        dtype: The number type they will have there.
 
-    Raises WeightsError for a model that could not be read back: values that are not finite in
-    `dtype`, or a vocabulary of another length than the softmax.
+    Returns:
+        The network with its state and mean, and the softmax.
+
+    Raises:
+        WeightsError: For a model that could not be read back: values that are not finite in
+            `dtype`, or a vocabulary of another length than the softmax.
     """
     config = lm.config
     if lm.softmax is not None and lm.vocabulary is not None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spacy_elmo.errors import problem
-from spacy_elmo.formats.tensors import AS_IS, Layout, Place, Shape
+from spacy_elmo.formats.tensors import AS_IS, Layout, Place
+from spacy_elmo.types import Array, Shape
 
 # Elements of a block (1 MB of float32): what loading needs beside the weights themselves.
 BLOCK = 1 << 18
@@ -23,13 +22,15 @@ BLOCK = 1 << 18
 class Stored:
     """A tensor in an open file, not yet read.
 
-    dtype: Its number type, as numpy names it. read: From the first and the last row (exclusive)
-    to those rows.
+    Attributes:
+        shape: Its shape there.
+        dtype: Its number type, as numpy names it.
+        read: From the first and the last row (exclusive) to those rows.
     """
 
     shape: Shape
     dtype: str
-    read: Callable[[int, int], NDArray[Any]]
+    read: Callable[[int, int], Array]
 
 
 def read_tensors(
@@ -44,15 +45,21 @@ def read_tensors(
 ) -> dict[str, Tensor]:
     """Read the tensors of a file, after comparing all of them with what should be there.
 
-    stored: The tensors of the file, by key.
-    required: What must be there. optional: What may be.
-    dtypes: Number types allowed. described_by: The file that names and shapes were taken from.
-    device: Where the tensors go.
+    Args:
+        path: The file, for messages.
+        stored: The tensors of the file, by key.
+        required: What must be there.
+        optional: What may be.
+        dtypes: Number types allowed.
+        described_by: The file that names and shapes were taken from.
+        device: Where the tensors go.
 
-    Returns float32 tensors by our names.
+    Returns:
+        Float32 tensors by our names.
 
-    Raises WeightsError at the first tensor that is missing, unknown, of another shape or type, or
-    that holds values no weight can have.
+    Raises:
+        WeightsError: At the first tensor that is missing, unknown, of another shape or type, or
+            that holds values no weight can have.
     """
     advice = f"The file is damaged, or {described_by} describes another model"
     wanted = []
@@ -77,8 +84,17 @@ def read_tensors(
 
 
 def check_finite(path: Path, name: str, tensor: Tensor, dtype: torch.dtype) -> None:
-    """Raises WeightsError for values that must not be written: NaN, infinities, and those which
-    are too large for `dtype`."""
+    """Check values that are to be written.
+
+    Args:
+        path: Where they go, for messages.
+        name: Name of the tensor.
+        tensor: The values.
+        dtype: The number type they will have there.
+
+    Raises:
+        WeightsError: For NaN, infinities, and values that are too large for `dtype`.
+    """
     for start, stop in ranges(tuple(tensor.shape)):
         rows = tensor.detach()[start:stop]
         if not torch.isfinite(rows.to(dtype)).all():

@@ -5,46 +5,66 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
-    from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.bilm import BiLM
 
 
 class Reader(Protocol):
-    """Reads weights that the format has recognised.
-
-    path: The file or directory. options, vocab: Files given by the user, or None.
-    device: Where the tensors go.
-
-    Raises WeightsError, and gives no model, when anything about the weights is wrong.
-    """
+    """Reads weights that the format has recognised."""
 
     def __call__(
         self, path: Path, *, options: Path | None, vocab: Path | None, device: str | torch.device
-    ) -> BiLM: ...
+    ) -> BiLM:
+        """Read weights.
+
+        Args:
+            path: The file or directory.
+            options: An options file given by the user, or None.
+            vocab: A vocabulary given by the user, or None.
+            device: Where the tensors go.
+
+        Returns:
+            The model.
+
+        Raises:
+            WeightsError: When anything about the weights is wrong.
+        """
+        ...
 
 
 class Writer(Protocol):
-    """Writes a model to a path: completely, or not at all.
+    """Writes a model to a path: completely, or not at all."""
 
-    dtype: Number type of the stored weights, "float32" or, where a format has it, "float16".
-    """
+    def __call__(self, lm: BiLM, path: Path, *, dtype: str) -> None:
+        """Write a model.
 
-    def __call__(self, lm: BiLM, path: Path, *, dtype: str) -> None: ...
+        Args:
+            lm: The model.
+            path: The file or directory.
+            dtype: Number type of the stored weights, "float32" or, where a format has it,
+                "float16".
+
+        Raises:
+            WeightsError: When something else is in the way, or the model could not be read back.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Format:
     """One way to store weights.
 
-    description: What a path must be, for messages.
-    recognise: Whether a path that exists looks like this format. Looks at names and first bytes
-        only: damaged weights are recognised, and then the reader says what is wrong with them.
-    suffixes: Endings of the paths `write` is asked to write, lower case; "" stands for a path
-        with any other ending.
+    Attributes:
+        description: What a path must be, for messages.
+        recognise: Whether a path that exists looks like this format. Looks at names and first bytes
+            only: damaged weights are recognised, and then the reader says what is wrong with them.
+        read: Reads weights that were recognised.
+        write: Writes weights, where the format can be written.
+        suffixes: Endings of the paths `write` is asked to write, lower case; "" stands for a path
+            with any other ending.
     """
 
     description: str

@@ -12,41 +12,36 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.errors import problem
+from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import new_directory, read_json, write_json
 from spacy_elmo.formats.assemble import assemble, config_to_store, tensors_to_store
 from spacy_elmo.formats.blocks import Stored, read_tensors
 from spacy_elmo.formats.format import Format
 from spacy_elmo.formats.tensors import (
     Place,
-    Shape,
     mean_tensors,
     network_tensors,
     softmax_tensors,
     state_tensors,
 )
-from spacy_elmo.vocabulary import read_vocabulary, write_vocabulary
-
-if TYPE_CHECKING:
-    from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.types import Array, Shape
+from spacy_elmo.vocabulary import VOCABULARY_FILE, read_vocabulary, write_vocabulary
 
 MARKER = "spacy-elmo.bilm"
 VERSION = 1
 
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
-VOCABULARY = "vocab.txt"
 SOFTMAX = "softmax.safetensors"
-FILES = frozenset({CONFIG, WEIGHTS, VOCABULARY, SOFTMAX})
+FILES = frozenset({CONFIG, WEIGHTS, VOCABULARY_FILE, SOFTMAX})
 
 # Number types as safetensors and as numpy name them.
 _DTYPES = {"F16": "float16", "F32": "float32"}
@@ -62,7 +57,17 @@ def read(
 ) -> BiLM:
     """Read a native directory. See `Reader`.
 
-    Raises WeightsError, too, when `options` or `vocab` is given: the directory has its own.
+    Args:
+        path: The directory.
+        options: None: the directory has its own.
+        vocab: None: the directory has its own.
+        device: Where the tensors go.
+
+    Returns:
+        The model.
+
+    Raises:
+        WeightsError: If anything about the weights is wrong, or `options` or `vocab` is given.
     """
     for kind, given in (("options", options), ("vocab", vocab)):
         if given is not None:
@@ -88,8 +93,14 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     An existing directory is replaced if it is native or empty; a model card or other files beside
     ours stay in it.
 
-    Raises WeightsError for a path that is something else, and for a model that could not be read
-    back: values that `dtype` cannot hold, a vocabulary that is missing or too short.
+    Args:
+        lm: The model.
+        path: The directory.
+        dtype: Number type of the stored weights, "float32" or "float16".
+
+    Raises:
+        WeightsError: For a path that is something else, and for a model that could not be read
+            back: values that `dtype` cannot hold, a vocabulary that is missing or too short.
     """
     if dtype not in _DTYPES.values():
         raise problem(path, f"cannot be written as {dtype}", f"Use one of {list(_DTYPES.values())}")
@@ -117,7 +128,7 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
                 # safetensors lets nobody but the owner read what it writes.
                 shutil.copymode(aside / CONFIG, aside / file)
         if lm.vocabulary is not None:
-            write_vocabulary(aside / VOCABULARY, lm.vocabulary)
+            write_vocabulary(aside / VOCABULARY_FILE, lm.vocabulary, error=WeightsError)
 
 
 FORMAT = Format(
@@ -132,10 +143,17 @@ FORMAT = Format(
 def read_config(path: Path) -> BiLMConfig:
     """Read a `config.json`.
 
-    Raises WeightsError for another kind of file, a newer version, and keys that are missing,
-    unknown or invalid.
+    Args:
+        path: The file.
+
+    Returns:
+        The config.
+
+    Raises:
+        WeightsError: For another kind of file, a newer version, and keys that are missing, unknown
+            or invalid.
     """
-    values = read_json(path)
+    values = read_json(path, error=WeightsError)
     if values.pop("format", None) != MARKER:
         raise problem(path, f'is no config of a biLM: expected "format": {MARKER!r}')
     version = values.pop("version", None)
@@ -175,13 +193,17 @@ def _vocabulary(path: Path, config: BiLMConfig) -> tuple[list[str] | None, int]:
     if n_words is None and (path / SOFTMAX).is_file():
         with _errors(path / SOFTMAX), safe_open(path / SOFTMAX, "numpy") as file:
             n_words, rows_of = file.get_slice("softmax.weight").get_shape()[0], SOFTMAX
-    if (path / VOCABULARY).is_file():
+    if (path / VOCABULARY_FILE).is_file():
         words = read_vocabulary(
-            path / VOCABULARY, n_words, rows_of=rows_of, word_input=config.n_words is not None
+            path / VOCABULARY_FILE,
+            n_words=n_words,
+            rows_of=rows_of,
+            special=None if config.n_words is None else "anywhere",
+            error=WeightsError,
         )
         return words, len(words)
     if config.n_words is not None:
-        what = f"{VOCABULARY} is missing, and this model reads whole words"
+        what = f"{VOCABULARY_FILE} is missing, and this model reads whole words"
         raise problem(path, what, "Get the weights anew")
     return None, n_words or 0
 
@@ -215,12 +237,11 @@ def stored_tensors(path: Path) -> dict[str, Stored]:
     return stored
 
 
-def _read_rows(path: Path, name: str, start: int, stop: int) -> NDArray[Any]:
+def _read_rows(path: Path, name: str, start: int, stop: int) -> Array:
     # Opened for each block: what was read stays mapped into memory until the file is closed, and
     # would count twice, in the file and in the parameter.
     with safe_open(path, "numpy") as file:
-        rows: NDArray[Any] = file.get_slice(name)[start:stop]
-        return rows
+        return file.get_slice(name)[start:stop]
 
 
 @contextmanager

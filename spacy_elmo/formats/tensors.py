@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.config import BiLMConfig
-
-Shape = tuple[int, ...]
+from spacy_elmo.types import Shape
 
 # Our gate order is input, forget, output, cell input (i, f, o, g); TensorFlow's is i, g, f, o.
 _OURS_FROM_TF = (0, 2, 3, 1)
@@ -68,8 +67,9 @@ def softmax_tensors(n_words: int, config: BiLMConfig) -> dict[str, Shape]:
 class Layout:
     """How a file arranges a tensor.
 
-    view: From our tensor to a view of it that has the axes of the file's.
-    gates: Whether the file's last axis holds the four gates in TensorFlow's order.
+    Attributes:
+        view: From our tensor to a view of it that has the axes of the file's.
+        gates: Whether the file's last axis holds the four gates in TensorFlow's order.
     """
 
     view: Callable[[Tensor], Tensor]
@@ -95,7 +95,11 @@ AS_IS = Layout(lambda tensor: tensor)
 class Place:
     """Where a file holds a tensor.
 
-    name: Our name. shape: Our shape. key: The name in the file. layout: The arrangement there.
+    Attributes:
+        name: Our name.
+        shape: Our shape.
+        key: The name in the file.
+        layout: The arrangement there.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Place:
 
     @property
     def shape_in_file(self) -> Shape:
+        """The shape in the file."""
         return self.layout.shape(self.shape)
 
 

@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from spacy import util
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
-from spacy.training import Example
+from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
+from thinc.api import Optimizer
 
-from spacy_elmo.bilm.inference.windows import WINDOW_FLOATS
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
-from spacy_elmo.pipeline.doc.sentences import sentence_numbers
-from spacy_elmo.pipeline.doc.storage import Floats
-from spacy_elmo.pipeline.listening.listener import replace_listener, replace_listener_cfg
-from spacy_elmo.pipeline.listening.upstream import Feeding
+from spacy_elmo.pipeline.doc.handover import DocLayers
+from spacy_elmo.pipeline.doc.windows import doc_windows
+from spacy_elmo.pipeline.listening.listener import ElmoListener
+from spacy_elmo.pipeline.listening.replace import replace_listener, replace_listener_cfg
+from spacy_elmo.pipeline.listening.shared import SharedBiLM
 from spacy_elmo.pipeline.model.bilm import (
     BiLMModel,
+    Output,
     check_model,
-    encode_layers,
-    encode_vectors,
-    get_shim,
+    configure,
+    from_disk,
+    is_loaded,
     load,
+    reload,
+    run,
+    to_disk,
 )
-from spacy_elmo.pipeline.model.layer_cache import LayerCache
-from spacy_elmo.pipeline.model.source import Source
+from spacy_elmo.pipeline.settings import ElmoSettings
 
 
-class Prediction(NamedTuple):
-    """What the language model says about a Doc.
+class Elmo(TrainablePipe):  # type: ignore[misc]
+    """Puts contextual vectors on tokens.
 
-    vectors: Mixed vectors. *Shape:* (n_tokens, width).
-    layers: All layers, where they were asked for. *Shape:* (n_layers, n_tokens, width).
-    """
+    Downstream pipes may listen to the language model with `spacy-elmo.ElmoListener.v1`; what
+    spaCy and these listeners ask of it is done by its `SharedBiLM`.
 
-    vectors: Floats
-    layers: Floats | None
+    Args:
+        vocab: That of the pipeline.
+        model: The language model, `spacy-elmo.BiLM.v1`.
+        name: Name of the component in the pipeline.
+        settings: What the config says.
 
-
-class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
-    """Puts contextual vectors on tokens; see `component.make_elmo` for the arguments.
-
-    Downstream pipes may listen to the language model with `spacy-elmo.ElmoListener.v1`.
+    Attributes:
+        settings: What the config says.
+        shared: The language model as the listeners share it.
     """
 
     def __init__(
@@ -56,81 +60,58 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
         vocab: Vocab,
         model: BiLMModel,
         name: str = "elmo",
-        *,
-        frozen: bool = True,
-        keep_layers: bool = False,
-        attribute: str = "elmo",
-        set_tensor: bool = False,
-        set_hooks: bool = False,
-        center_similarity: bool = True,
-        learn_rate_factor: float = 1.0,
-        batch_tokens: int | None = None,
-        type_cache_size: int | None = None,
-        precision: str = "float32",
-        cache: str | None = None,
-        cache_gb: float = 4.0,
-        cache_half: bool = False,
-        device: str | None = None,
+        settings: ElmoSettings | None = None,
     ) -> None:
         check_model(model, name)
-        _check_at_least("batch_tokens", batch_tokens, 1, name)
-        _check_at_least("type_cache_size", type_cache_size, 0, name)
-        _check_at_least("learn_rate_factor", learn_rate_factor, 0, name)
-        attributes.register(attribute)
+        settings = ElmoSettings() if settings is None else settings
+        attributes.register(settings.attribute)
         self.vocab = vocab
         self.model = model
         self.name = name
         # What stands in cfg is saved, and would come back over what the config says at load.
         self.cfg = None
-        self.keep_layers = keep_layers
-        self.attribute = attribute
-        self.set_tensor = set_tensor
-        self.set_hooks = set_hooks
-        self.center_similarity = center_similarity
-        self.start_feeding()
-        layer_cache = None
-        if cache is not None:
-            layer_cache = LayerCache(cache, int(cache_gb * 1e9), half=cache_half)
-        get_shim(model).configure(
-            frozen=frozen,
-            learn_rate_factor=learn_rate_factor,
-            type_cache_size=type_cache_size,
-            batch_tokens=batch_tokens,
-            precision=precision,
-            cache=layer_cache,
-            device=device,
-        )
+        self.settings = settings
+        self.shared = SharedBiLM(model, settings.attribute)
+        configure(model, settings)
         model.attrs["replace_listener"] = replace_listener
         model.attrs["replace_listener_cfg"] = partial(
-            replace_listener_cfg, frozen=frozen, learn_rate_factor=learn_rate_factor
+            replace_listener_cfg,
+            frozen=settings.frozen,
+            learn_rate_factor=settings.learn_rate_factor,
         )
+
+    @property
+    def attribute(self) -> str:
+        """Name of the extension attributes."""
+        return self.settings.attribute
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves the language model as it is."""
+        return self.settings.frozen
 
     # Prediction
 
-    def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
+    def predict(self, docs: Iterable[Doc]) -> list[Output]:
         """Run the language model over Docs, without changing them."""
-        self.settle()
-        docs = list(docs)
-        if not self.keep_layers and not self.listeners:
-            return [Prediction(vectors, None) for vectors in encode_vectors(self.model, docs)]
-        weights = get_shim(self.model).mix_weights
-        return [
-            Prediction(np.tensordot(weights, layers, axes=1), layers)
-            for layers in encode_layers(self.model, docs)
-        ]
+        self.shared.settle()
+        layers = self.settings.keep_layers or bool(self.listeners)
+        outputs, _ = run(self.model, list(docs), layers=layers)
+        return outputs
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[Prediction]) -> None:
-        """Put the predictions on the Docs."""
-        mean = self._mean() if self.center_similarity else None
-        for doc, (vectors, layers) in zip(docs, predictions, strict=True):
-            kept = layers if self.keep_layers else None
-            read = sentence_numbers(doc).astype(np.int32)
+    def set_annotations(self, docs: Iterable[Doc], outputs: Iterable[Output]) -> None:
+        """Put what `predict` gave on the Docs."""
+        settings = self.settings
+        mean = load(self.model).mean if settings.center_similarity else None
+        for doc, (vectors, layers, sentences) in zip(docs, outputs, strict=True):
+            kept = layers if settings.keep_layers else None
+            read = sentences.astype(np.int32)
             rows = storage.write(doc, self.attribute, vectors, read, layers=kept, mean=mean)
-            if layers is not None and self.listeners:
-                self.passing.put(doc, rows, layers, self.listeners)
-            if self.set_tensor:
+            if layers is not None:
+                self.shared.hand_over(doc, rows, layers)
+            if settings.set_tensor:
                 doc.tensor = cast(Any, self.model.ops).asarray2f(vectors.copy())
-            if self.set_hooks:
+            if settings.set_hooks:
                 hooks.set_hooks(doc, attribute=self.attribute)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
@@ -140,7 +121,8 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
         sorted by length and run together. A Doc that fails goes to the error handler alone.
         """
         handle_error = self.get_error_handler()
-        for docs in self._windows(stream, batch_size):
+        # Loads the weights: if there are none, that is no bad Doc's fault.
+        for docs in doc_windows(stream, batch_size, lambda: load(self.model).token_budget):
             yield from self._annotated(docs, handle_error)
 
     def _annotated(self, docs: list[Doc], handle_error: Callable[..., Any]) -> list[Doc]:
@@ -154,34 +136,122 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
             return [good for doc in docs for good in self._annotated([doc], handle_error)]
         return docs
 
-    def _windows(self, stream: Iterable[Doc], batch_size: int) -> Iterator[list[Doc]]:
-        window: list[Doc] = []
-        n_tokens = 0
-        budget: int | None = None
-        for doc in stream:
-            # Loads the weights: if there are none, that is no bad Doc's fault.
-            budget = self._budget() if budget is None else budget
-            if window and (len(window) >= batch_size or n_tokens + len(doc) > budget):
-                yield window
-                window, n_tokens = [], 0
-            window.append(doc)
-            n_tokens += len(doc)
-        if window:
-            yield window
+    # Training
 
-    def _budget(self) -> int:
-        shim = get_shim(self.model)
-        if shim.batch_tokens is not None:
-            return shim.batch_tokens
-        config = shim.lm.config
-        return max(1, WINDOW_FLOATS // (config.n_outputs * config.width))
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Run the language model for the listeners.
 
-    def _mean(self) -> Floats | None:
-        shim = get_shim(self.model)
-        if shim.lm.mean_layers is None:
-            return None
-        mean: Floats = shim.mix_weights @ shim.lm.mean_layers.cpu().numpy()
-        return mean
+        Their gradients come back later, unless it is frozen. The loss is the sum of their squares.
+
+        Args:
+            examples: The batch.
+            drop: Not used: a listener has the dropout of its own pipe.
+            sgd: The optimizer, whose step is taken when the gradients have come.
+            losses: Where the loss is added up.
+
+        Returns:
+            The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "Elmo.update")
+        self.shared.update([example.predicted for example in examples], self.name, losses)
+        if sgd:
+            self.finish_update(sgd)
+        return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the weights with the gradients that have come, or if none has, when they have."""
+        self.shared.finish_update(sgd)
+
+    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
+        """Use other parameter values, averages for instance, until the generator goes on."""
+        self.shared.finish()
+        with self.model.use_params(params):
+            yield
+
+    def get_loss(self, examples: Iterable[Example], scores: Any) -> None:
+        """There is none: the language model learns what its listeners ask for."""
+
+    # Listeners: spaCy's protocol of a component that is listened to, and `Upstream`
+
+    @property
+    def listener_map(self) -> dict[str, list[ElmoListener]]:
+        """The listeners by the name of their pipe.
+
+        spaCy empties it before it links the pipeline anew, that is, before it calls
+        `find_listeners` with each later pipe in order.
+        """
+        return self.shared.listener_map
+
+    @listener_map.setter
+    def listener_map(self, value: dict[str, list[ElmoListener]]) -> None:
+        self.shared.listener_map = value
+        self.shared.has_passed_another = False
+
+    @property
+    def listeners(self) -> list[ElmoListener]:
+        """The listeners that this component feeds."""
+        return self.shared.listeners
+
+    @property
+    def listening_components(self) -> list[str]:
+        """Names of the pipes that listen."""
+        return list(self.shared.listener_map)
+
+    def find_listeners(self, component: Any) -> None:
+        """Link the listeners of a pipe that stands after this one; spaCy calls this.
+
+        Where several `elmo` components stand before a listener of any ("*"), the nearest feeds it.
+
+        Raises:
+            ValueError: For listeners made for other weights, and for a component that writes the
+                same extension attributes.
+        """
+        if isinstance(component, Elmo):
+            if component.attribute == self.attribute:
+                raise ValueError(attributes.taken(self.attribute, component.name, self.name))
+            self.shared.has_passed_another = True
+        for listener in self.shared.found_in(component, self.name):
+            self.add_listener(listener, component.name)
+
+    def add_listener(self, listener: ElmoListener, component_name: str) -> None:
+        """Feed a listener.
+
+        Raises:
+            ValueError: For one made for other weights.
+        """
+        before = listener.upstreams.of(self.vocab)
+        if before is not None and before is not self:
+            before.remove_listener(listener, component_name)
+        listener.connect(self, component_name)
+        self.shared.add(listener, component_name)
+        if is_loaded(self.model):
+            listener.fit()
+
+    def remove_listener(self, listener: ElmoListener, component_name: str) -> bool:
+        """No longer feed a listener; returns whether it was fed."""
+        was_fed = self.shared.remove(listener, component_name)
+        if was_fed:
+            listener.disconnect(self)
+        return was_fed
+
+    def layers_for(self, docs: Sequence[Doc], listener: ElmoListener) -> list[DocLayers]:
+        """All layers of Docs, without gradients."""
+        return self.shared.layers_for(docs, listener)
+
+    def sizes(self) -> tuple[int, int]:
+        """Number of layers and width of the weights, loaded now if they were not."""
+        loaded = load(self.model)
+        return loaded.n_layers, loaded.width
 
     # Initialisation and files
 
@@ -199,77 +269,59 @@ class Elmo(Feeding, TrainablePipe):  # type: ignore[misc]
         Weights that are there already are loaded anew if their source still exists, and otherwise
         kept: those of a saved pipeline, whose source stayed behind.
 
-        weights, options, vocab: Load these instead of what the model's config names.
+        Args:
+            get_examples: Not used.
+            nlp: Not used.
+            weights: Load these instead of what the model's config names.
+            options: Their options file.
+            vocab: Their vocabulary.
 
-        Raises WeightsError, a ValueError, when there is nothing to load, or it is damaged.
+        Raises:
+            WeightsError: When there is nothing to load, or it is damaged.
+            ValueError: For options or a vocabulary without weights.
         """
-        shim = get_shim(self.model)
-        if weights is not None:
-            state = shim.source.initial_state
-            shim.reload(Source(weights, options, vocab, state))
-        elif options is not None or vocab is not None:
+        if weights is None and (options is not None or vocab is not None):
             raise ValueError(
                 f"[initialize.components.{self.name}] gives options or vocab without weights: give "
                 f"all three there, or all in [components.{self.name}.model]"
             )
-        elif not shim.is_loaded or shim.source.exists():
-            shim.reload()
-        load(self.model)
+        reload(self.model, weights, options, vocab)
         # Now that the width is known, listeners can be told, before their pipes are initialised.
         for listener in self.listeners:
-            listener.set_sizes(*listener.link.sizes(listener))
+            listener.fit()
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save to a directory: the weights as a native directory `model`. Loads them first if that
-        has not happened yet.
+        """Save to a directory: the weights as a native directory `model`.
 
-        exclude: What to leave out: "model", "vocab".
+        Loads them first if that has not happened yet.
+
+        Args:
+            path: The directory.
+            exclude: What to leave out: "model", "vocab".
         """
-        self.finish_gradients()
+        self.shared.finish()
         writers = {
             "vocab": lambda p: self.vocab.to_disk(p, exclude=exclude),
-            "model": lambda p: get_shim(self.model).to_disk(p),
+            "model": lambda p: to_disk(self.model, p),
         }
         util.to_disk(path, writers, exclude)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Elmo:
         """Load from a directory that `to_disk` wrote.
 
-        Raises WeightsError, a ValueError, for damaged or missing weights.
+        Raises:
+            WeightsError: For damaged or missing weights.
         """
-
-        def read_model(model_path: Path) -> None:
-            get_shim(self.model).from_disk(model_path)
-            load(self.model)
-
         readers: dict[str, Callable[[Path], Any]] = {
             "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
-            "model": read_model,
+            "model": lambda p: from_disk(self.model, p),
         }
         util.from_disk(path, readers, exclude)
         return self
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The component as bytes; loads the weights first if that has not happened yet."""
-        self.finish_gradients()
+        self.shared.finish()
         load(self.model)
         data: bytes = super().to_bytes(exclude=exclude)
         return data
-
-    def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Use other parameter values, averages for instance, until the generator goes on."""
-        self.finish_gradients()
-        with self.model.use_params(params):
-            yield
-
-    def get_loss(self, examples: Iterable[Example], scores: Any) -> None:
-        """There is none: the language model learns what its listeners ask for."""
-
-    def add_label(self, label: str) -> int:
-        """Raises NotImplementedError: there are no labels."""
-        raise NotImplementedError(f"component {self.name!r} makes vectors and has no labels")
-
-
-def _check_at_least(option: str, value: float | None, least: int, name: str) -> None:
-    if value is not None and value < least:
-        raise ValueError(f"component {name!r}: {option} is {value}, expected at least {least}")

@@ -9,19 +9,24 @@ import numpy as np
 from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.pipeline.doc.attributes import similarity, vector
-from spacy_elmo.pipeline.doc.storage import Floats, read
+from spacy_elmo.pipeline.doc.storage import read
+from spacy_elmo.types import Floats
 
 
 def set_hooks(doc: Doc, *, attribute: str = "elmo") -> None:
-    """Make `.vector`, `.has_vector`, `.vector_norm` and `.similarity` of a Doc, its spans and its
-    tokens use the vectors that `elmo` put on it.
+    """Make a Doc, its spans and its tokens use the vectors that `elmo` put on it.
+
+    This concerns `.vector`, `.has_vector`, `.vector_norm` and `.similarity`.
 
     Hooks, unlike the vectors, do not survive `to_bytes`, `DocBin` or `nlp.pipe(n_process=2)`: call
     this on the Docs that come back.
 
-    doc: The Doc. attribute: The `attribute` of the component.
+    Args:
+        doc: The Doc.
+        attribute: The `attribute` of the component.
 
-    Raises ValueError when `elmo` has not run on the Doc.
+    Raises:
+        ValueError: When `elmo` has not run on the Doc.
     """
     rows = read(doc, attribute)
     if rows is None:

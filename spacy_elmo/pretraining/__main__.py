@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spacy_elmo.pretraining.config import read_config
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.run.loop import TrainingError
+from spacy_elmo.pretraining.report.progress import Progress
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             heldout=given.heldout,
             init=given.init,
             device=given.device,
+            progress=Progress(),
         )
-    except (ValueError, OSError, TrainingError) as error:
+    except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0

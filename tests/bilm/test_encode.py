@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from spacy_elmo.bilm import BiLM, ScalarMix
-from spacy_elmo.bilm.inference import lstm as fast_lstm
-from spacy_elmo.bilm.inference import windows as encoding_module
+from spacy_elmo.bilm.inference import lstm as inference_lstm
+from spacy_elmo.bilm.inference import windows
 from spacy_elmo.bilm.inference.lstm import FEW_ROWS, STEPS_AT_ONCE
 from spacy_elmo.bilm.inference.threads import run_side_by_side
-from tests.bilm.models import tiny_lm
+from tests.tiny import tiny_lm
 
 WORDS = st.text(max_size=12) | st.sampled_from(["the", "bank", "<S>", "</S>", "Ünïcödé", "a" * 70])
 SENTENCES = st.lists(st.lists(WORDS, max_size=8), max_size=8)
@@ -68,7 +68,7 @@ def test_many_rows_and_few(lm: BiLM, dtype: torch.dtype, monkeypatch: pytest.Mon
     sentences = [["the", "bank"] * length for length in lengths]
     with torch.no_grad():
         expected = lm(sentences).split([len(words) for words in sentences], dim=1)
-    monkeypatch.setattr(fast_lstm, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(inference_lstm, "MANY_WEIGHTS", 0)
     other = tiny_lm()
     other.compute_dtype = dtype
     for actual, layers in zip(other.encode(sentences), expected, strict=True):
@@ -206,7 +206,7 @@ def test_after_fork(lm: BiLM, in_child: int | None) -> None:
 
 
 def test_stream_is_lazy_and_in_order(lm: BiLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding_module, "WINDOW_FLOATS", 48 * 20)  # windows of 20 tokens
+    monkeypatch.setattr(windows, "WINDOW_FLOATS", 48 * 20)  # windows of 20 tokens
     read: list[int] = []
 
     def endless() -> object:
@@ -232,8 +232,8 @@ def test_the_type_cache_is_bounded_and_changes_nothing() -> None:
         sentences = [[f"w{k}", f"w{j}"] for j in range(10)] + [["w1"] * 3]
         for a, b in zip(small.encode(sentences), large.encode(sentences), strict=True):
             same(a, b)
-    assert small._engine is not None
-    assert len(small._engine[1].cache._rows) <= 5
+    assert small.encoder._engine is not None
+    assert len(small.encoder._engine[1].cache._rows) <= 5
 
 
 def test_a_change_of_weights_is_noticed() -> None:
@@ -354,7 +354,7 @@ def test_word_input_needs_its_vocabulary() -> None:
     assert not np.allclose(known, unknown)
     with pytest.raises(ValueError, match="3 words, the word embedding 4 rows"):
         lm.set_vocabulary(["<S>", "</S>", "<UNK>"])
-    with pytest.raises(ValueError, match="'a' more than once"):
+    with pytest.raises(ValueError, match="'a' stands on line 2 and again on line 4"):
         lm.set_vocabulary(["<S>", "a", "<UNK>", "a"])
     with pytest.raises(ValueError, match="lacks"):
         lm.set_vocabulary(["<S>", "</S>", "b", "a"])

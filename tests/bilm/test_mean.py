@@ -4,29 +4,29 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
-from spacy_elmo.bilm.mean import mean_layers
+from spacy_elmo import BiLM
+from tests.tiny import tiny_lm
 
 SENTENCES = [["The", "bank", "raised", "its", "rates"], ["No"], [], ["Two", "words"]]
 
 
 @pytest.fixture
 def lm() -> BiLM:
-    torch.manual_seed(0)
-    char_cnn = CharCNNConfig(embedding_dim=4, filters=((1, 3), (2, 5)), n_highway=1)
-    return BiLM(BiLMConfig(lstm_dim=7, projection_dim=6, char_cnn=char_cnn))
+    return tiny_lm()
 
 
 def test_every_word_counts_once(lm):
     words = np.concatenate(lm.encode(SENTENCES), axis=1)
-    assert words.shape == (3, 8, 12)
-    mean = mean_layers(lm, iter(SENTENCES))
+    assert words.shape == (3, 8, 16)
+    lm.measure_mean(iter(SENTENCES))
+    mean = lm.mean_layers
+    assert mean is not None
     assert mean.dtype == torch.float32
     np.testing.assert_allclose(mean.numpy(), words.mean(axis=1), rtol=1e-5, atol=1e-7)
 
 
 def test_it_is_stored_with_the_weights(lm, tmp_path):
-    lm.mean_layers = mean_layers(lm, SENTENCES)
+    lm.measure_mean(SENTENCES)
     for name in ("native", "weights.hdf5"):
         lm.save(tmp_path / name)
         again = BiLM.from_pretrained(tmp_path / name)
@@ -36,4 +36,4 @@ def test_it_is_stored_with_the_weights(lm, tmp_path):
 
 def test_no_words(lm):
     with pytest.raises(ValueError, match="at least one sentence with a word"):
-        mean_layers(lm, [[], []])
+        lm.measure_mean([[], []])

@@ -13,8 +13,8 @@ from zipfile import ZipFile, is_zipfile
 
 import pytest
 
-from spacy_elmo import BiLM, formats
-from spacy_elmo.formats import WeightsError, load, native, resolve, save
+from spacy_elmo import BiLM
+from spacy_elmo.formats import WeightsError, load, loading, native, resolve, save
 from spacy_elmo.formats.format import Format
 from tests.formats.models import TINY_WORDS, assert_same, model
 
@@ -34,7 +34,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 def test_packaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "MODELS", tmp_path)
+    monkeypatch.setattr(loading, "MODELS", tmp_path)
     message = error("en_elmo_sm")
     assert "'en_elmo_sm' is not part of this installation" in message
     assert "spacy elmo pretrain" in message
@@ -278,7 +278,7 @@ def test_a_new_format_is_one_entry_of_the_list(
                 archive.write(file, file.name)
 
     zipped = Format("a zip file", is_zipfile, read, write, suffixes=(".zip",))
-    monkeypatch.setattr(formats, "FORMATS", (zipped, *formats.FORMATS))
+    monkeypatch.setattr(loading, "FORMATS", (zipped, *loading.FORMATS))
     save(model(), tmp_path / "m.zip")
     assert is_zipfile(tmp_path / "m.zip")
     assert_same(load(tmp_path / "m.zip"), model())

@@ -99,10 +99,10 @@ def test_an_error_in_the_middle(
     before = contents(tmp_path)
     lm = model(TINY_WORDS)
 
-    def fail(*args: object) -> None:
+    def fail(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    for place in ("native.write_vocabulary", "hdf5.write_json"):
+    for place in ("native.write_vocabulary", "hdf5.writer.write_json"):
         monkeypatch.setattr(f"spacy_elmo.formats.{place}", fail)
     with pytest.raises(KeyboardInterrupt):
         save(lm, tmp_path / target)

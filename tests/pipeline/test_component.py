@@ -19,7 +19,7 @@ from thinc.api import Adam
 
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.formats import WeightsError
-from spacy_elmo.pipeline.model.shim import BiLMShim
+from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from tests.pipeline.listening import listener
 from tests.pipeline.random_bilm import N_LAYERS, WIDTH
 
@@ -140,14 +140,14 @@ def test_layer_weights_of_another_number_of_layers(make_nlp: Make) -> None:
 
 def fail_on(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the language model fail on every batch that holds a word."""
-    encode = BiLMShim.encode
+    vectors = LoadedBiLM.vectors
 
-    def failing(self: BiLMShim, sentences: Any, *, mixed: bool) -> Any:
+    def failing(self: LoadedBiLM, sentences: Any) -> Any:
         if any(word in words for words in sentences):
             raise RuntimeError(f"cannot read {word}")
-        return encode(self, sentences, mixed=mixed)
+        return vectors(self, sentences)
 
-    monkeypatch.setattr(BiLMShim, "encode", failing)
+    monkeypatch.setattr(LoadedBiLM, "vectors", failing)
 
 
 def test_a_bad_doc_drops_alone(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_building_opens_no_weights(make_nlp: Make) -> None:
 def test_the_packaged_model_or_how_to_get_weights(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("spacy_elmo.formats.MODELS", tmp_path)
+    monkeypatch.setattr("spacy_elmo.formats.loading.MODELS", tmp_path)
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo")
     with pytest.raises(WeightsError, match=r"'en_elmo_sm' is not part of .* pretrain"):
@@ -360,6 +360,6 @@ def test_listeners_of_both_kinds_beside_static_vectors(
 
 def test_labels_make_no_sense(nlp: Language) -> None:
     pipe: Any = nlp.get_pipe("elmo")
-    with pytest.raises(NotImplementedError, match="has no labels"):
+    with pytest.raises(NotImplementedError, match="add_label"):
         pipe.add_label("X")
     assert pipe.labels == ()

@@ -21,7 +21,7 @@ from spacy_elmo.bilm import BiLM
 from spacy_elmo.pipeline.doc import storage
 from spacy_elmo.pipeline.doc.alignment import token_sentences
 from spacy_elmo.pipeline.listening.listener import ElmoListener
-from spacy_elmo.pipeline.model.shim import BiLMShim
+from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from tests.pipeline.listening import GOLD, TAGGED, listener, make, tagged, tagger_config, tags
 from tests.pipeline.random_bilm import N_LAYERS, WIDTH, random_bilm
 
@@ -96,13 +96,14 @@ def test_the_language_model_runs_once_per_batch(
     nlp, examples = make(weights, {"projection": 4}, {}, {"layer_norm": True})
     nlp.initialize(lambda: examples)
     runs: list[int] = []
-    encode = BiLMShim.encode
+    for name in ("layers", "vectors", "begin_layers"):
+        original = getattr(LoadedBiLM, name)
 
-    def counting(self: BiLMShim, sentences: Any, *, mixed: bool) -> Any:
-        runs.append(len(sentences))
-        return encode(self, sentences, mixed=mixed)
+        def counting(self: LoadedBiLM, sentences: Any, original: Any = original) -> Any:
+            runs.append(len(sentences))
+            return original(self, sentences)
 
-    monkeypatch.setattr(BiLMShim, "encode", counting)
+        monkeypatch.setattr(LoadedBiLM, name, counting)
     nlp.update(examples)
     assert len(runs) == 1
     list(nlp.pipe([text for text, _ in TAGGED]))
@@ -198,18 +199,18 @@ def test_layers_do_not_outlive_their_use(weights: Path) -> None:
     nlp.initialize(lambda: examples)
     pipe: Any = nlp.get_pipe("elmo")
     docs = list(nlp.pipe([text for text, _ in TAGGED]))
-    assert len(pipe.passing) == 0
+    assert len(pipe.shared.handover) == 0
     assert all(doc._.elmo_layers is None for doc in docs)
     assert "layers" not in str([list(value) for doc in docs for value in doc.user_data.values()])
     with nlp.select_pipes(disable=["tagger_1"]):
         docs = list(nlp.pipe(["a b"]))
-        assert len(pipe.passing) == 1
+        assert len(pipe.shared.handover) == 1
         del docs
         gc.collect()
-        assert len(pipe.passing) == 0
+        assert len(pipe.shared.handover) == 0
         doc = nlp("a b")
         doc._.elmo_vectors = None
-        assert len(pipe.passing) == 0
+        assert len(pipe.shared.handover) == 0
 
 
 def test_a_copied_pipeline_listens_to_its_own_component(weights: Path) -> None:
@@ -352,7 +353,7 @@ def test_several_pipes_gradients_are_added(weights: Path) -> None:
             output.set_param("W", rng.normal(size=output.get_param("W").shape).astype("f"))
         exclude = [name for name in ("tagger_0", "tagger_1") if name not in names]
         nlp.update(examples, sgd=False, exclude=exclude)  # type: ignore[arg-type]
-        nlp.get_pipe("elmo").finish_gradients()  # type: ignore[attr-defined]
+        nlp.get_pipe("elmo").shared.finish()  # type: ignore[attr-defined]
         found = {n: p.grad.numpy().copy() for n, p in lm_of(nlp).named_parameters()}
         gradients.append(found)
     total = {name: gradients[0][name] + gradients[1][name] for name in gradients[0]}

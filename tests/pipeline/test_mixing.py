@@ -11,6 +11,7 @@ from thinc.api import NumpyOps
 
 from spacy_elmo.bilm import ScalarMix
 from spacy_elmo.pipeline.doc.handover import DocLayers
+from spacy_elmo.pipeline.doc.sentences import sentence_numbers
 from spacy_elmo.pipeline.listening.mix import mix_layers
 
 
@@ -60,4 +61,4 @@ def test_values_and_gradients(layer_norm: bool) -> None:
 def test_sentence_numbers() -> None:
     vocab = Vocab()
     doc = Doc(vocab, words=["a", "b", "c"], sent_starts=[True, False, True])
-    assert DocLayers.of(doc, None).sentences.tolist() == [0, 0, 1]
+    assert sentence_numbers(doc).tolist() == [0, 0, 1]

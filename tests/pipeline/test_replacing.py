@@ -15,7 +15,8 @@ from spacy.language import Language
 from spacy.training import Example
 from thinc.api import Adam
 
-from spacy_elmo.pipeline.listening.listener import ElmoListener, replace_listener_cfg
+from spacy_elmo.pipeline.listening.listener import ElmoListener
+from spacy_elmo.pipeline.listening.replace import replace_listener_cfg
 from tests.pipeline.listening import listener, make, tagged, tags
 from tests.pipeline.random_bilm import random_bilm
 
@@ -74,7 +75,7 @@ def test_replaced_saved_and_loaded(weights: Path, tmp_path: Path, frozen: bool) 
     ):
         for found, expected in zip(scores(loaded), before, strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-5)
-        assert own_shim(loaded).frozen is frozen
+        assert own_shim(loaded).settings.frozen is frozen
     block = nlp.config["components"]["tagger_0"]["model"]["tok2vec"]
     assert block["@architectures"] == "spacy-elmo.ElmoListener.v1"
     assert block["bilm"]["@architectures"] == "spacy-elmo.BiLM.v1"

@@ -15,7 +15,8 @@ from spacy.tokens import Doc
 from thinc.api import Adam, Model, RAdam
 
 from spacy_elmo import WeightsError
-from spacy_elmo.pipeline.model.bilm import begin_layers, build_bilm_v1, encode_layers, get_shim
+from spacy_elmo.pipeline.model.bilm import build_bilm_v1, configure, get_shim, run
+from spacy_elmo.pipeline.settings import ElmoSettings
 from tests.pipeline.random_bilm import WIDTH, random_bilm
 
 VOCAB = spacy.blank("en").vocab
@@ -29,7 +30,7 @@ DOCS = [
 @pytest.fixture
 def model(weights: Path) -> Model[Any, Any]:
     made: Model[Any, Any] = build_bilm_v1(weights=str(weights))
-    get_shim(made).configure(frozen=False)
+    configure(made, ElmoSettings(frozen=False))
     return made
 
 
@@ -54,8 +55,11 @@ def test_output(model: Model[Any, Any]) -> None:
     assert model.get_dim("nO") == WIDTH
     trained, _ = model.begin_update(DOCS)
     assert same(trained, outputs)
-    layers = encode_layers(model, DOCS)
-    assert same([each.mean(axis=0) for each in layers], outputs)
+    for is_train in (False, True):
+        said, _ = run(model, DOCS, is_train, layers=True)
+        assert same([each.layers.mean(axis=0) for each in said], outputs)
+        assert same([each.vectors for each in said], outputs)
+        assert all(each.layers is None for each in run(model, DOCS, is_train)[0])
 
 
 def test_copies_have_weights_and_an_id_of_their_own(model: Model[Any, Any]) -> None:
@@ -117,10 +121,10 @@ def test_training_reaches_the_weights(model: Model[Any, Any]) -> None:
 def test_frozen_makes_no_graph(model: Model[Any, Any]) -> None:
     before = model.predict(DOCS)
     shim = get_shim(model)
-    shim.configure(frozen=True)
+    configure(model, ElmoSettings(frozen=True))
     assert not any(parameter.requires_grad for parameter in shim.lm.parameters())
-    layers, backprop = begin_layers(model, DOCS)
-    backprop(layers)
+    _, backprop = run(model, DOCS, is_train=True, layers=True)
+    assert backprop is None
     step(model, Adam(0.1))
     assert all(parameter.grad is None for parameter in shim.lm.parameters())
     assert same(model.predict(DOCS), before)
@@ -138,7 +142,7 @@ def test_learn_rate_factor(weights: Path) -> None:
     steps = []
     for factor in (1.0, 0.5):
         model: Model[Any, Any] = build_bilm_v1(weights=str(weights))
-        get_shim(model).configure(frozen=False, learn_rate_factor=factor)
+        configure(model, ElmoSettings(frozen=False, learn_rate_factor=factor))
         before = get_shim(model).lm.forward_layers[0].bias.detach().clone()
         step(model, Adam(0.01, L2=0, grad_clip=0))
         steps.append(get_shim(model).lm.forward_layers[0].bias.detach() - before)
@@ -153,7 +157,7 @@ def test_a_thousandth_of_the_rate(weights: Path, make: Any, n_steps: int) -> Non
     moved = []
     for factor in (1.0, 0.001):
         shim.reload()
-        shim.configure(frozen=False, learn_rate_factor=factor)
+        shim.configure(ElmoSettings(frozen=False, learn_rate_factor=factor))
         optimizer = make([0.05, *[0.01] * 20], L2=0.1)
         weight = shim.lm.forward_layers[0].weight
         before = weight.detach().clone()

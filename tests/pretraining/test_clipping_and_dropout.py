@@ -13,15 +13,14 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run.state import Training
 from spacy_elmo.pretraining.step import language_model
-from spacy_elmo.pretraining.step.gradients import Gradients
+from spacy_elmo.pretraining.step.gradients import StepGradients
 from spacy_elmo.pretraining.step.language_model import (
     LayerStates,
     drop,
-    layers_of,
     new_model,
     run_direction,
 )
-from spacy_elmo.pretraining.vocabulary import SYMBOLS
+from spacy_elmo.vocabulary import SPECIAL_WORDS
 from tests.pretraining.small import config, make_corpus, new_training
 
 STEPS, ROWS = 6, 5
@@ -35,7 +34,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 # --- clipping
 
 
-def _gradients(norm: float) -> Gradients:
+def _gradients(norm: float) -> StepGradients:
     """Gradients of two tensors and of some rows of two tables, of a norm over all of them."""
     torch.manual_seed(0)
     shapes = [(4, 3), (4,), (2, 3), (2,)]
@@ -43,7 +42,7 @@ def _gradients(norm: float) -> Gradients:
     total = math.sqrt(sum(value.square().sum().item() for value in values))
     weight, bias, row_weights, row_biases = (value * (norm / total) for value in values)
     rows = torch.tensor([7, 2])
-    return Gradients(
+    return StepGradients(
         losses=torch.tensor([100.0, 200.0], dtype=torch.float64),
         states=[],
         dense={"weight": weight, "bias": bias},
@@ -51,7 +50,7 @@ def _gradients(norm: float) -> Gradients:
     )
 
 
-def _values(gradients: Gradients) -> list[Tensor]:
+def _values(gradients: StepGradients) -> list[Tensor]:
     return [*gradients.dense.values(), *(value for _, value in gradients.rows.values())]
 
 
@@ -113,7 +112,7 @@ def test_a_step_follows_the_clipped_gradients(corpus: Corpus, one_thread: None) 
 def _model(**sizes: Any) -> BiLM:
     """Three layers whose values are far from zero."""
     made = config(model={"n_layers": 3, **sizes}).model
-    lm = new_model(made, SYMBOLS).double()
+    lm = new_model(made, SPECIAL_WORDS).double()
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in lm.parameters():
@@ -155,7 +154,7 @@ def test_dropout_by_hand(
         found, after = run_direction(
             lm, direction, inputs, before, dropout=share, generator=_seeded(3)
         )
-    layers = layers_of(lm, direction)
+    layers = list(lm.directions()[direction][1])
     assert len(masks) == len(layers) + 1
     for number, mask in enumerate(masks):
         assert 0.0 < mask.mean() < 1.0

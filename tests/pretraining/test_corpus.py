@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from spacy_elmo.bilm.characters import character_ids
-from spacy_elmo.pretraining.corpus.corpus import Corpus, CorpusError
+from spacy_elmo.errors import CorpusError
+from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
 
 
@@ -49,6 +50,19 @@ def test_another_vocabulary(prepared: Path) -> None:
         Corpus(prepared, ["dog", "horse"])
 
 
+def test_words_that_no_vocabulary_file_holds(prepared: Path, tmp_path: Path) -> None:
+    """Older corpora may have them: told at once; with another vocabulary they can be read."""
+    folder = shutil.copytree(prepared, tmp_path / "old")
+    for name in ("vocab.txt", "types.txt"):
+        path = folder / name
+        path.write_bytes(path.read_bytes().replace(b"\ncat\n", b"\nc\rt\n"))
+    with pytest.raises(CorpusError, match=r"vocab.txt: the word 'c\\rt' \(line 5\) holds a line"):
+        Corpus(folder)
+    corpus = Corpus(folder, ["<S>", "</S>", "<UNK>", "dog"])
+    assert corpus.types[4] == "c\rt"
+    assert corpus.word_of_type.tolist() == [0, 1, 2, 2, 2, 3, 2, 2, 2]
+
+
 def change(name: str, key: str, value: object) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
         meta = json.loads((folder / name).read_text("utf8"))
@@ -69,7 +83,7 @@ def without(name: str) -> Callable[[Path], None]:
     ("damage", "message"),
     [
         (without("corpus.json"), "no prepared corpus: there is no corpus.json"),
-        (cut("corpus.json", 5), "corpus.json is damaged"),
+        (cut("corpus.json", 5), "corpus.json: is not valid JSON"),
         (change("corpus.json", "format", "other"), "does not describe a prepared corpus"),
         (change("corpus.json", "version", 2), "is of version 2"),
         (change("corpus.json", "n_types", "many"), "n_types must be a positive number"),

@@ -18,7 +18,7 @@ from spacy_elmo.pretraining.perplexity.exact import (
     sentence_perplexity,
 )
 from spacy_elmo.pretraining.step.language_model import new_model
-from spacy_elmo.pretraining.vocabulary import BOS, EOS, UNK
+from spacy_elmo.vocabulary import BOS, EOS, UNK
 from tests.pretraining.small import config, make_corpus, sentences
 
 
@@ -71,6 +71,9 @@ def test_sentences_from_the_initial_state(bidirectional: bool, state: str, corpu
     assert found.n_tokens == sum(len(words) + 1 for words in texts)
     known = set(corpus.vocabulary)
     assert found.n_unknown == sum(word not in known for words in texts for word in words) > 0
+    lm.initial_state = "carry"  # what is asked for counts, and the model stays as it is
+    assert sentence_perplexity(lm, texts, initial_state=state) == found
+    assert lm.initial_state == "carry"
 
 
 def test_running_text_carries_the_state(corpus: Corpus) -> None:

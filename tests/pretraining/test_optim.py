@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spacy_elmo.pretraining.config import RECIPES
 from spacy_elmo.pretraining.step.language_model import dense_parameters, new_model, tables
 from spacy_elmo.pretraining.step.optimizer import Optimizer
-from spacy_elmo.pretraining.vocabulary import SYMBOLS
+from spacy_elmo.vocabulary import SPECIAL_WORDS
 from tests.pretraining.small import config
 
 RATES = (0.3, 0.1, 0.2, 0.05, 0.1, 0.02)
@@ -122,14 +122,14 @@ def _of_both(values: dict[str, Any], parameters: Mapping[str, nn.Parameter]) -> 
 
 def _step_rows(optimizer: Optimizer, number: int, gradients: Mapping[str, Tensor]) -> None:
     """Take a step of tables and whole tensors; no other rows than the touched ones may change."""
-    before = _copies(optimizer.tables)
+    before = _copies(optimizer.rows.tables)
     given = {}
     for name, touched in TOUCHED.items():
         if touched[number]:
             rows = torch.tensor(touched[number])
             given[name] = (rows, gradients[name][rows])
     optimizer.step({name: gradients[name] for name in DENSE}, given, RATES[number])
-    for name, table in optimizer.tables.items():
+    for name, table in optimizer.rows.tables.items():
         for row, (now, earlier) in enumerate(zip(table, before[name], strict=True)):
             changed = not torch.equal(now, earlier)  # to the bit
             assert changed == (row in TOUCHED[name][number]), (name, row)
@@ -199,7 +199,7 @@ def test_what_decays(changes: dict[str, Any]) -> None:
     """Where no gradient moves them, all weights shrink but biases, softmax and word embedding."""
     tied = changes.get("tied", False)
     made = config(**ADAMW, share_embedding_softmax=tied, model=changes.get("model", {}))
-    lm = new_model(made.model, SYMBOLS, tied=tied)
+    lm = new_model(made.model, SPECIAL_WORDS, tied=tied)
     named = dict(lm.named_parameters())
     dense, rows = dense_parameters(lm), tables(lm)
     assert sorted([*dense, *rows]) == sorted(named)
@@ -208,7 +208,7 @@ def test_what_decays(changes: dict[str, Any]) -> None:
         for parameter in named.values():
             parameter.normal_()  # fresh biases are zero
     before = _copies(named)
-    everywhere = torch.arange(len(SYMBOLS))
+    everywhere = torch.arange(len(SPECIAL_WORDS))
     Optimizer(made, dense, rows).step(
         {name: torch.zeros_like(value) for name, value in dense.items()},
         {name: (everywhere, torch.zeros_like(value)) for name, value in rows.items()},

@@ -79,7 +79,7 @@ def test_batches_are_those_of_bilm_tf(shared: Path, tmp_path: Path) -> None:
     stream = PackedStream(corpus, 3, 5, seed=None)
     assert len(expected["forward"]) == len(expected["reverse"]) == 4
     for golden in zip(expected["forward"], expected["reverse"], strict=True):
-        batch = next(stream)
+        batch = stream.next()
         for direction in range(2):
             inputs, wanted = batch.inputs[direction], golden[direction]
             assert corpus.word_of_type[inputs].tolist() == wanted["token_ids"]
@@ -104,7 +104,7 @@ def test_packing_equals_the_loop_over_tokens(
     forward = loop_of_bilm_tf(corpus, n_rows, n_steps, backward=False)
     backward = loop_of_bilm_tf(corpus, n_rows, n_steps, backward=True)
     for _ in range(10):
-        batch = next(stream)
+        batch = stream.next()
         for direction, loop in enumerate((forward, backward)):
             inputs, targets = next(loop)
             assert batch.inputs[direction].tolist() == inputs
@@ -123,25 +123,15 @@ def test_resumes_anywhere(corpus: Corpus, seed: int | None, same_text: bool) -> 
         if number % 17 == 0:
             resumed = stream()
             resumed.restore(state)
-        assert same(next(whole), next(resumed))
-        assert whole.epoch == resumed.epoch
-    assert whole.epoch >= 2
-
-
-def test_processes_share_the_rows_of_one_batch(corpus: Corpus) -> None:
-    whole = PackedStream(corpus, 6, 5, seed=1)
-    parts = [PackedStream(corpus, 6, 5, seed=1, rows=rows) for rows in (range(2), range(2, 6))]
-    for _ in range(100):
-        batch, pieces = next(whole), [next(part) for part in parts]
-        inputs = np.concatenate([piece.inputs for piece in pieces], axis=1)
-        targets = np.concatenate([piece.targets for piece in pieces], axis=1)
-        assert same(batch, PackedBatch(inputs, targets))
+        assert same(whole.next(), resumed.next())
+        assert whole.state() == resumed.state()
+    assert all(plan["epoch"] >= 2 for plan in whole.state()["plans"])
 
 
 def sentences_of_epoch(stream: PackedStream, direction: int) -> list[bytes]:
-    """The inputs of the next epoch of a stream of one row, by sentence, as they come."""
+    """The inputs of the next epoch of a stream of one row, sentence by sentence."""
     total = stream.corpus.n_tokens + stream.corpus.n_sentences
-    batches = [next(stream) for _ in range(total // stream.n_steps)]
+    batches = [stream.next() for _ in range(total)]
     inputs = np.concatenate([batch.inputs[direction, 0] for batch in batches])
     starts = np.flatnonzero(inputs <= 1)
     return [sentence.tobytes() for sentence in np.split(inputs, starts)[1:]]
@@ -170,36 +160,22 @@ def test_shuffling(corpus: Corpus) -> None:
 
 
 def test_one_direction(corpus: Corpus) -> None:
-    both = next(PackedStream(corpus, 3, 4))
-    backward = next(PackedStream(corpus, 3, 4, directions=["backward"]))
+    both = PackedStream(corpus, 3, 4).next()
+    backward = PackedStream(corpus, 3, 4, directions=["backward"]).next()
     assert backward.inputs.shape == (1, 3, 4)
     assert np.array_equal(backward.inputs[0], both.inputs[1])
 
 
 def test_corpus_smaller_than_a_batch(corpus: Corpus) -> None:
-    batch = next(PackedStream(corpus, 500, 30))
+    batch = PackedStream(corpus, 500, 30).next()
     assert batch.inputs.shape == (2, 500, 30)
     symbols = np.count_nonzero(batch.inputs[0] == 0)
     assert symbols > 2 * len(corpus)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_rows": 0, "n_steps": 5}, "at least 1"),
-        ({"n_rows": 4, "n_steps": 0}, "at least 1"),
-        ({"n_rows": 4, "n_steps": 5, "rows": range(3, 6)}, "no rows of a batch of 4"),
-        ({"n_rows": 4, "n_steps": 5, "rows": range(2, 2)}, "no rows"),
-    ],
-)
-def test_unusable_sizes(corpus: Corpus, options: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        PackedStream(corpus, **options)  # type: ignore[arg-type]
-
-
 def test_position_of_another_stream(corpus: Corpus, tmp_path: Path) -> None:
     stream = PackedStream(corpus, 3, 5)
-    next(stream)
+    stream.next()
     with pytest.raises(ValueError, match="is of 3 rows, this stream has 4"):
         PackedStream(corpus, 4, 5).restore(stream.state())
     with pytest.raises(ValueError, match="is of 1 orders"):

@@ -27,7 +27,7 @@ from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.corpus.reading import Block
 from spacy_elmo.pretraining.corpus.segmentation import Segmenter, Settings
-from spacy_elmo.pretraining.vocabulary import read_words
+from spacy_elmo.vocabulary import read_words, write_vocabulary
 
 TEXT = """\
 Dr. Smith didn't come (he was ill!). "Why?" she asked.
@@ -197,8 +197,8 @@ def test_given_vocabulary(tmp_path: Path) -> None:
     [
         ("a\nb\nc\nd", "first three words must be"),
         ("<S>\n</S>\n<UNK>\na\n\nb", "line 5 is empty"),
-        ("<S>\n</S>\n<UNK>\na\nb\na", "line 6 repeats line 4, 'a'"),
-        (b"<S>\n</S>\n<UNK>\n\xff", "no UTF-8"),
+        ("<S>\n</S>\n<UNK>\na\nb\na", "'a' stands on line 4 and again on line 6"),
+        (b"<S>\n</S>\n<UNK>\n\xff", "line 4 is not UTF-8"),
     ],
 )
 def test_unusable_vocabulary(tmp_path: Path, lines: str | bytes, message: str) -> None:
@@ -231,6 +231,17 @@ def test_jsonl(tmp_path: Path) -> None:
     assert corpus.meta["empty_lines"] == 3
     assert corpus.meta["undecodable_bytes"] == 1
     assert read_words(tmp_path / "out/types.txt") == corpus.types
+
+
+def test_line_breaks_within_tokens_become_spaces(tmp_path: Path) -> None:
+    """A vocabulary has one word per line; what was prepared can be saved with the model."""
+    words = ["New\nYork", "New York", "New\rYork", "\r", "a\r\nb", "\rx", "\u2028y"]
+    corpus = run(tmp_path, json.dumps({"tokens": words}), "in.jsonl")
+    assert sentences(corpus) == [["New York", "New York", "New York", "a  b", " x", "\u2028y"]]
+    assert corpus.meta["line_breaks"] == 4
+    assert corpus.types[3:] == ["New York", " x", "a  b", "\u2028y"]
+    write_vocabulary(tmp_path / "again.txt", corpus.vocabulary)
+    assert read_words(tmp_path / "again.txt") == corpus.vocabulary
 
 
 @pytest.mark.parametrize("line", ['{"text": 1}', '{"tokens": ["a", 2]}', "[]", "{", '{"x": "a"}'])

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_elmo.pretraining.corpus import prepare as prepare_module
-from spacy_elmo.pretraining.corpus import reading
+from spacy_elmo.pretraining.corpus import reading, running_text
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.corpus.reading import Block
@@ -38,7 +37,7 @@ def test_same_bytes_in_any_number_of_processes(
     source.write_bytes(source.read_bytes() + b"\xff\n")
     prepare([source], tmp_path / "whole")
     monkeypatch.setattr(reading, "BLOCK_BYTES", 300)  # blocks for all processes
-    monkeypatch.setattr(prepare_module, "_BUFFER", 100)
+    monkeypatch.setattr(running_text, "_BUFFER", 100)
     prepare([source], tmp_path / "two", n_process=2)
     prepare([source], tmp_path / "one")
     expected = contents(tmp_path / "whole")

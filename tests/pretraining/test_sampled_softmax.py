@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from spacy_elmo.pretraining.step.sampled_softmax import (
+from spacy_elmo.pretraining.batches.sampling import (
     draw_negatives,
     log_expected_counts,
     log_uniform,
     sample_rows,
-    sampled_loss,
 )
+from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
 
 
 @settings(max_examples=50, deadline=None)

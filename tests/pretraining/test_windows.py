@@ -11,7 +11,7 @@ import pytest
 from spacy_elmo.pretraining.batches.running import RunningText
 from spacy_elmo.pretraining.batches.windows import make_windows
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.vocabulary import BOS, EOS
+from spacy_elmo.vocabulary import BOS, EOS
 from tests.pretraining.small import config, make_corpus
 
 

@@ -13,6 +13,10 @@ from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.bilm.inference.tokens import embed_words
 from spacy_elmo.bilm.token_encoder import CharCNN, WordEmbedding
 
+# Types whose token-layer vector is kept: 32 MB at 128 dimensions. English running text of a
+# million tokens has about 50,000.
+DEFAULT_CACHE_SIZE = 65_536
+
 # Words per run through the token layer: few enough for the highway layers to stay in the cache.
 RUN = 256
 
@@ -23,11 +27,12 @@ FIRST_ROWS = 4096
 class TokenCache:
     """A bounded table of token-layer vectors, by word; safe to use from several threads.
 
-    It trusts that the encoder's weights stay as they are: `clear()` after a change.
+    It trusts that the encoder's weights stay as they are.
 
-    encoder: The token layer.
-    capacity: Types to keep. When one more arrives the table starts anew: frequent words are back
-        at once, and no bookkeeping per token is needed to know which those are.
+    Args:
+        encoder: The token layer.
+        capacity: Types to keep. When one more arrives the table starts anew: frequent words are
+            back at once, and no bookkeeping per token is needed to know which those are.
     """
 
     def __init__(self, encoder: CharCNN | WordEmbedding, capacity: int) -> None:
@@ -36,11 +41,6 @@ class TokenCache:
         self._lock = threading.Lock()
         self._rows: dict[str, int] = {}
         self._table: Tensor | None = None
-
-    def clear(self) -> None:
-        """Forget every vector."""
-        with self._lock:
-            self._forget()
 
     def vectors(self, words: Sequence[str]) -> Tensor:
         """Vectors of distinct words. *Shape:* (n_words, projection_dim)."""

@@ -6,7 +6,7 @@ Same results as `LSTMLayer.forward` up to float32 rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,13 +26,17 @@ MANY_WEIGHTS = 2**22
 
 @dataclass(frozen=True)
 class FastLayer:
-    """A layer's weights, ready for the products, and the state its rows start from.
-
-    weight: *Shape:* (2P, 4C). bias: With the forget gate's constant. *Shape:* (4C,).
-    projection: *Shape:* (C, P), or None. h, c: *Shape:* (1, P), (1, C).
+    """A layer's weights, ready for the products.
 
     `weight` and `projection` are views of the layer's own, transposed, unless a smaller float type
     was asked for.
+
+    Attributes:
+        weight: *Shape:* (2P, 4C).
+        bias: With the forget gate's constant. *Shape:* (4C,).
+        projection: *Shape:* (C, P), or None.
+        cell_clip: Bound of the cells, or None.
+        proj_clip: Bound of the projected output, or None.
     """
 
     weight: Tensor
@@ -40,12 +44,15 @@ class FastLayer:
     projection: Tensor | None
     cell_clip: float | None
     proj_clip: float | None
-    h: Tensor
-    c: Tensor
 
     @classmethod
-    def of(cls, layer: LSTMLayer, h: Tensor, c: Tensor, dtype: torch.dtype) -> FastLayer:
-        """Make a layer ready. dtype: Float type of the products."""
+    def of(cls, layer: LSTMLayer, dtype: torch.dtype) -> FastLayer:
+        """Make a layer ready.
+
+        Args:
+            layer: The layer.
+            dtype: Float type of the products.
+        """
         projection = layer.projection
         return cls(
             weight=layer.weight.to(dtype).t(),
@@ -53,29 +60,30 @@ class FastLayer:
             projection=None if projection is None else projection.to(dtype).t(),
             cell_clip=layer.cell_clip,
             proj_clip=layer.proj_clip,
-            h=h,
-            c=c,
         )
 
-    def starting_from(self, h: Tensor, c: Tensor) -> FastLayer:
-        """The same layer with another state to start from."""
-        return replace(self, h=h, c=c)
+    def run(
+        self, inputs: Tensor, batch_sizes: Sequence[int], h: Tensor, c: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run over packed rows (`bilm/packing.py`).
 
-    def run(self, inputs: Tensor, batch_sizes: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Run over packed rows (`packing.py`).
+        Args:
+            inputs: *Shape:* (sum(batch_sizes), P).
+            batch_sizes: Rows in each step, never growing.
+            h: State that every row starts from. *Shape:* (1, P).
+            c: The same of the cells. *Shape:* (1, C).
 
-        inputs: *Shape:* (sum(batch_sizes), P). batch_sizes: Rows in each step, never growing.
-
-        Returns the outputs, *Shape:* (sum(batch_sizes), P), and each row's last h and c.
+        Returns:
+            The outputs, *Shape:* (sum(batch_sizes), P), and each row's last h and c.
         """
         n_rows = batch_sizes[0] if len(batch_sizes) else 0
-        n_cells, width = self.c.shape[1], inputs.shape[1]
+        n_cells, width = c.shape[1], inputs.shape[1]
         dtype = self.weight.dtype
         outputs = torch.empty_like(inputs)
         # Input and recurrent input side by side: a step's gates are one product, into one buffer.
         joined = inputs.new_empty(n_rows, 2 * width, dtype=dtype)
-        joined[:, width:] = self.h
-        cells = self.c.expand(n_rows, n_cells).clone()
+        joined[:, width:] = h
+        cells = c.expand(n_rows, n_cells).clone()
         tanh_buffer = inputs.new_empty(n_rows, n_cells)
         start = 0
         steps = self._gates(inputs, joined, batch_sizes)
@@ -111,7 +119,7 @@ class FastLayer:
     ) -> Iterator[Tensor]:
         """Gates of one step after the other, before their nonlinearities; to be overwritten.
 
-        joined: Holds, whenever a step is asked for, what the step before gave in its right half.
+        Whenever a step is asked for, `joined` holds what the step before gave in its right half.
         """
         width = inputs.shape[1]
         gates_buffer = joined.new_empty(len(joined), len(self.bias))

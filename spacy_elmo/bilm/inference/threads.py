@@ -11,8 +11,11 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import torch
+
+Result = TypeVar("Result")
 
 
 class _Pools:
@@ -73,26 +76,33 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def run_side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
+def run_side_by_side(
+    jobs: Sequence[Callable[[], Result]], *, share: int | None = None
+) -> list[Result]:
     """Run jobs at the same time, or one after the other where PyTorch has too few threads.
 
     Every job has ended when this returns or raises (unless it is interrupted); the first job's
     exception comes first.
+
+    Args:
+        jobs: What to run.
+        share: Threads of PyTorch's for each job; None: as many as there are for each.
+
+    Returns:
+        What the jobs returned, in their order.
     """
-    share = torch.get_num_threads() // max(1, len(jobs))
+    if share is None:
+        share = torch.get_num_threads() // max(1, len(jobs))
     if len(jobs) < 2 or share == 0:
-        for job in jobs:
-            job()
-        return
+        return [job() for job in jobs]
     pool = _pools.get(len(jobs), share)
     inference = torch.is_inference_mode_enabled()
     running = [pool.submit(_run, job, inference) for job in jobs]
     wait(running)
-    for each in running:
-        each.result()
+    return [each.result() for each in running]
 
 
-def _run(job: Callable[[], None], inference: bool) -> None:
+def _run(job: Callable[[], Result], inference: bool) -> Result:
     # Whether gradients are recorded is each thread's own setting.
     with torch.inference_mode(inference):
-        job()
+        return job()

@@ -19,9 +19,12 @@ ROWS = 128
 def embed_words(encoder: CharCNN, ids: Tensor) -> Tensor:
     """Token-layer vectors of words, best of like length.
 
-    ids: Character ids. *Shape:* (n_words, max_characters_per_token).
+    Args:
+        encoder: The token layer.
+        ids: Character ids. *Shape:* (n_words, max_characters_per_token).
 
-    Returns *Shape:* (n_words, projection_dim).
+    Returns:
+        *Shape:* (n_words, projection_dim).
     """
     table = F.pad(encoder.char_embedding, (0, 0, 1, 0))
     weights = [

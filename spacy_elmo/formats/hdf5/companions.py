@@ -34,12 +34,19 @@ def companion(weights: Path, kind: str, suffix: str) -> Path:
 def beside(weights: Path, kind: str, suffix: str) -> Path | None:
     """The options or vocabulary beside a weight file.
 
-    kind: "options" or "vocab". suffix: Ending of such files.
-
     One that bears the weights' name comes first. Otherwise there must be only one, named
     `options.json` or `*_options.json`, that does not bear the name of other weights.
 
-    Returns None if there is none. Raises WeightsError if there are several.
+    Args:
+        weights: The weight file.
+        kind: "options" or "vocab".
+        suffix: Ending of such files.
+
+    Returns:
+        The file, or None if there is none.
+
+    Raises:
+        WeightsError: If there are several.
     """
     own = companion(weights, kind, suffix)
     if own.is_file():
@@ -55,7 +62,11 @@ def beside(weights: Path, kind: str, suffix: str) -> Path | None:
 
 
 def only(folder: Path, kind: str, found: list[Path]) -> Path:
-    """The only one of the files found. Raises WeightsError, naming them, if there are several."""
+    """The only one of the files found.
+
+    Raises:
+        WeightsError: If there are several; it names them.
+    """
     if len(found) == 1:
         return found[0]
     names = ", ".join(file.name for file in found)

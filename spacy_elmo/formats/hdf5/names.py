@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from spacy_elmo.formats.tensors import AS_IS, Layout, Place, Shape
+from spacy_elmo.formats.tensors import AS_IS, Layout, Place
+from spacy_elmo.types import Shape
 
 
 def _convolution(weight: Tensor) -> Tensor:
-    """(n, d_c, width) as (1, width, d_c, n)"""
+    """Turn (n, d_c, width) into (1, width, d_c, n)."""
     return weight.permute(2, 1, 0).unsqueeze(0)
 
 
@@ -53,7 +54,11 @@ KEYS: tuple[tuple[str, str, Layout], ...] = (
 class Spelling:
     """One way to name the LSTM weights.
 
-    cell: The group of one layer of one direction. weight, bias, projection: Names within it.
+    Attributes:
+        cell: The group of one layer of one direction.
+        weight: Name of the weights within it.
+        bias: Name of the bias within it.
+        projection: Name of the projection within it.
     """
 
     cell: str

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.errors import WeightsError, problem
+from spacy_elmo.errors import ElmoError, WeightsError, problem
 from spacy_elmo.files import read_json
 from spacy_elmo.formats.blocks import Stored
 from spacy_elmo.formats.hdf5.names import SPELLINGS, Spelling
@@ -36,14 +36,20 @@ def read_config(
 ) -> tuple[BiLMConfig, Spelling]:
     """The config of HDF5 weights, and how their LSTM weights are named.
 
-    path: The options file. It says what the network is; the weights only decide what options
-        leave open: rows of tables, and whether there are projections.
-    weights: The HDF5 file, for messages. stored: Its datasets by name.
-    initial_state: As our own group in the HDF5 file gives it; "zero" without one.
+    Args:
+        path: The options file. It says what the network is; the weights only decide what options
+            leave open: rows of tables, and whether there are projections.
+        weights: The HDF5 file, for messages.
+        stored: Its datasets by name.
+        initial_state: As our own group in the HDF5 file gives it; "zero" without one.
 
-    Raises WeightsError for options that are missing, unknown, invalid, or contradict the weights.
+    Returns:
+        The config, and the names.
+
+    Raises:
+        WeightsError: For options that are missing, unknown, invalid, or contradict the weights.
     """
-    options = read_json(path)
+    options = read_json(path, error=WeightsError)
     lstm = _section(path, options, "lstm")
     values = _values(path, "lstm", lstm, _LSTM)
     spelling = _spelling(path, weights, stored, values["n_layers"])
@@ -189,7 +195,7 @@ def _bidirectional(
     return False
 
 
-def _mismatch(path: Path, weights: Path, what: str) -> WeightsError:
+def _mismatch(path: Path, weights: Path, what: str) -> ElmoError:
     return problem(path, f"{what} ({weights})", "Use the options that belong to these weights")
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc, Span, Token
 
-from spacy_elmo.pipeline.doc.storage import Floats, Rows
+from spacy_elmo.pipeline.doc.storage import Rows
 from spacy_elmo.pipeline.doc.tokens import character_offsets, space_mask, token_facts
+from spacy_elmo.types import Bools, Floats, Ints
 
 
 def token_row(token: Token, rows: Rows, field: str) -> Floats | None:
     """The row of one token: a view where the token is as `elmo` saw it.
 
-    field: "vectors" or "layers".
+    Args:
+        token: The token.
+        rows: What its Doc keeps.
+        field: "vectors" or "layers".
 
-    Returns *Shape:* (width,) or (n_layers, width); None if nothing was computed for its text.
+    Returns:
+        *Shape:* (width,) or (n_layers, width); None if nothing was computed for its text.
     """
     values, offsets = rows[field], rows["offsets"]
     start, end, i = token.idx, token.idx + len(token), token.i
@@ -32,10 +36,14 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
     A merged token has the mean of its non-space pieces, a split one the whole's row, white space a
     zero row.
 
-    field: "vectors" or "layers".
+    Args:
+        tokens: The Doc or Span.
+        rows: What the Doc keeps.
+        field: "vectors" or "layers".
 
-    Returns *Shape:* (n_tokens, width) or (n_layers, n_tokens, width); None if nothing was computed
-    for the text of some token.
+    Returns:
+        *Shape:* (n_tokens, width) or (n_layers, n_tokens, width); None if nothing was computed for
+        the text of some token.
     """
     wanted = character_offsets(tokens)
     first = tokens.start if isinstance(tokens, Span) else 0
@@ -46,9 +54,11 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
     return None if found is None else _read_only(found)
 
 
-def token_sentences(doc: Doc, rows: Rows) -> NDArray[np.int64]:
-    """Number of each token's sentence as `elmo` read it, whatever boundaries were set since; -1 for
-    white space. *Shape:* (n_tokens,)."""
+def token_sentences(doc: Doc, rows: Rows) -> Ints:
+    """Number of each token's sentence as `elmo` read it, whatever boundaries were set since.
+
+    It is -1 for white space. *Shape:* (n_tokens,).
+    """
     numbers = np.asarray(rows["sentences"], dtype=np.int64)
     words = np.flatnonzero(numbers >= 0)
     found = np.full(len(doc), -1, dtype=np.int64)
@@ -62,9 +72,7 @@ def token_sentences(doc: Doc, rows: Rows) -> NDArray[np.int64]:
     return found
 
 
-def _gather(
-    rows: Rows, field: str, wanted: NDArray[np.int64], is_space: NDArray[np.bool_]
-) -> Floats | None:
+def _gather(rows: Rows, field: str, wanted: Ints, is_space: Bools) -> Floats | None:
     """Rows for characters [start, end); None if some that are no white space have none."""
     values, offsets, text = rows[field], rows["offsets"], rows["text"]
     first = np.searchsorted(offsets[:, 1], wanted[:, 0], side="right")

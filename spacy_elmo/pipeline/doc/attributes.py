@@ -17,18 +17,20 @@ from spacy.tokens import Doc, Span, Token
 from spacy_elmo.pipeline.doc import storage
 from spacy_elmo.pipeline.doc.alignment import token_row, token_rows
 from spacy_elmo.pipeline.doc.handover import drop_everywhere
-from spacy_elmo.pipeline.doc.storage import Floats
 from spacy_elmo.pipeline.doc.tokens import space_mask
+from spacy_elmo.types import Floats
 
 Owner = type[Doc] | type[Span] | type[Token]
 
 
 def register(attribute: str) -> None:
-    """Register our extension attributes under a name: `NAME`, `NAME_vectors`, `NAME_layers` and
-    `NAME_similarity`.
+    """Register our extension attributes under a name.
 
-    Raises ValueError for a name that is no Python identifier, or when an extension attribute of one
-    of these names is not ours; nothing is registered then.
+    These are `NAME`, `NAME_vectors`, `NAME_layers` and `NAME_similarity`.
+
+    Raises:
+        ValueError: For a name that is no Python identifier, or when an extension attribute of one
+            of these names is not ours; nothing is registered then.
     """
     if not re.fullmatch(r"[^\W\d]\w*", attribute):
         raise ValueError(
@@ -49,9 +51,21 @@ def register(attribute: str) -> None:
         owner.set_extension(name, **extension)
 
 
+def taken(attribute: str, name: str, other: str) -> str:
+    """Message for two components with one name for their extension attributes."""
+    return (
+        f"components {other!r} and {name!r} would both write `._.{attribute}`: give one of them "
+        "another name for its extension attributes, for instance "
+        f'config={{"attribute": "{attribute}_2"}}'
+    )
+
+
 def vector(obj: Doc | Span | Token, attribute: str) -> Floats | None:
-    """The mixed vector of a token; of a Span or Doc the mean over its non-space tokens, zeros if
-    there are none. None before `elmo` has run. *Shape:* (width,)."""
+    """The mixed vector of a token, Span or Doc; None before `elmo` has run.
+
+    Of a Span or Doc it is the mean over the non-space tokens, zeros if there are none.
+    *Shape:* (width,).
+    """
     rows = storage.read(obj.doc, attribute)
     if rows is None:
         return None
@@ -75,7 +89,11 @@ def vectors(obj: Doc | Span, attribute: str) -> Floats | None:
 
 
 def set_vectors(doc: Doc, value: None, attribute: str) -> None:
-    """Drop everything kept on a Doc. Raises ValueError for another value than None."""
+    """Drop everything kept on a Doc.
+
+    Raises:
+        ValueError: For another value than None.
+    """
     if value is not None:
         raise ValueError(
             f"Doc._.{attribute}_vectors can only be set to None, which frees what the Doc keeps"
@@ -98,10 +116,13 @@ def layers(obj: Doc | Span | Token, attribute: str) -> Floats | None:
 
 
 def similarity(obj: Doc | Span | Token, other: Doc | Span | Token, attribute: str) -> float:
-    """Cosine of the vectors of two tokens, spans or docs, centred first where the weights carry a
-    mean vector; 0.0 with a zero vector.
+    """Cosine of the vectors of two tokens, spans or docs; 0.0 with a zero vector.
 
-    Raises ValueError before `elmo` has run on both, TypeError for another kind of object.
+    The vectors are centred first where the weights carry a mean vector.
+
+    Raises:
+        ValueError: Before `elmo` has run on both.
+        TypeError: For another kind of object.
     """
     first, second = (_centred(each, attribute) for each in (obj, other))
     if first.shape != second.shape:

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
-import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from spacy_elmo.pipeline.doc.alignment import token_rows, token_sentences
-from spacy_elmo.pipeline.doc.sentences import sentence_numbers
-from spacy_elmo.pipeline.doc.storage import Floats, Rows
+from spacy_elmo.pipeline.doc.storage import Rows
+from spacy_elmo.types import Floats, Ints
 
 
 class DocLayers(NamedTuple):
     """The layers of a Doc's tokens.
 
-    values: Zeros for white space. *Shape:* (n_layers, n_tokens, width).
-    sentences: Number of the sentence each token was read in, -1 for white space.
-        *Shape:* (n_tokens,).
+    Attributes:
+        values: Zeros for white space. *Shape:* (n_layers, n_tokens, width).
+        sentences: Number of the sentence each token was read in, -1 for white space.
+            *Shape:* (n_tokens,).
     """
 
     values: Any
-    sentences: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, doc: Doc, values: Any) -> DocLayers:
-        """Layers just computed for a Doc as it is now."""
-        return cls(values, sentence_numbers(doc))
+    sentences: Ints
 
 
-class PassingLayers:
+class Handover:
     """Keeps the layers of a Doc until every listener has had them, or the Doc is gone.
 
     They are far larger than what a pipe makes of them, so they are neither part of the Doc nor
@@ -43,13 +37,17 @@ class PassingLayers:
         self._kept: WeakKeyDictionary[Doc, tuple[Rows, set[int]]] = WeakKeyDictionary()
         _everywhere.add(self)
 
-    def __reduce__(self) -> tuple[type[PassingLayers], tuple[()]]:
-        return PassingLayers, ()  # another process has other Docs
+    def __reduce__(self) -> tuple[type[Handover], tuple[()]]:
+        return Handover, ()  # another process has other Docs
 
     def put(self, doc: Doc, rows: Rows, layers: Floats, listeners: Iterable[object]) -> None:
         """Keep the layers of a Doc for some listeners.
 
-        rows: What else is known of the Doc's rows.
+        Args:
+            doc: The Doc.
+            rows: What else is known of its rows.
+            layers: The layers. *Shape:* (n_layers, n_tokens, width).
+            listeners: Those that will ask for them, once each.
         """
         whole = Rows({**rows, "layers": layers})
         self._kept[doc] = (whole, {id(listener) for listener in listeners})
@@ -74,15 +72,10 @@ class PassingLayers:
         return len(self._kept)
 
 
-_everywhere: WeakSet[PassingLayers] = WeakSet()
+_everywhere: WeakSet[Handover] = WeakSet()
 
 
 def drop_everywhere(doc: Doc) -> None:
     """Drop the layers of a Doc that wait for listeners which may never come, disabled ones say."""
-    for passing in list(_everywhere):
-        passing.drop(doc)
-
-
-def layers_of(docs: Sequence[Doc], values: Sequence[Any]) -> list[DocLayers]:
-    """Layers just computed for Docs as they are now."""
-    return [DocLayers.of(doc, each) for doc, each in zip(docs, values, strict=True)]
+    for handover in list(_everywhere):
+        handover.drop(doc)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc
 
-from spacy_elmo.pipeline.doc.storage import Floats
 from spacy_elmo.pipeline.doc.tokens import token_facts
+from spacy_elmo.types import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -19,36 +18,23 @@ class DocSentences:
 
     White space is no word: the language model never sees it, and its row is zero.
 
-    numbers: Number of each token's sentence, -1 for white space. *Shape:* (n_tokens,).
-    rows: The token that each word is. *Shape:* (n_words,).
-    words: The sentences.
+    Attributes:
+        numbers: Number of each token's sentence, -1 for white space. *Shape:* (n_tokens,).
+        rows: The token that each word is. *Shape:* (n_words,).
+        words: The sentences.
     """
 
-    numbers: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    numbers: Ints
+    rows: Ints
     words: list[list[str]]
 
-    def place(self, parts: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
-        """One array for all tokens out of the sentences' arrays.
 
-        parts: Per sentence. *Shape:* (..., n_words, width).
-        shape: What goes before and after the tokens: (width,) or (n_layers, width).
-
-        Returns an array of its own. *Shape:* (..., n_tokens, width).
-        """
-        placed = np.zeros((*shape[:-1], len(self.numbers), shape[-1]), dtype=np.float32)
-        start = 0
-        for part in parts:
-            end = start + part.shape[-2]
-            placed[..., self.rows[start:end], :] = part
-            start = end
-        return placed
-
-
-def doc_sentences(doc: Doc, numbers: NDArray[np.int64] | None = None) -> DocSentences:
+def doc_sentences(doc: Doc, numbers: Ints | None = None) -> DocSentences:
     """Split a Doc into sentences.
 
-    numbers: Number of each token's sentence; None: as the boundaries of the Doc say.
+    Args:
+        doc: The Doc.
+        numbers: Number of each token's sentence; None: as the boundaries of the Doc say.
     """
     numbers = sentence_numbers(doc) if numbers is None else numbers
     rows = np.flatnonzero(numbers >= 0)
@@ -63,9 +49,38 @@ def doc_sentences(doc: Doc, numbers: NDArray[np.int64] | None = None) -> DocSent
     return DocSentences(numbers, rows, words)
 
 
-def sentence_numbers(doc: Doc) -> NDArray[np.int64]:
-    """Number of each token's sentence by the boundaries of the Doc, -1 for white space; a Doc
-    without any is one sentence. *Shape:* (n_tokens,)."""
+def place(
+    docs: Sequence[DocSentences], arrays: Sequence[Floats], shape: tuple[int, ...]
+) -> list[Floats]:
+    """One array for all tokens of each Doc, out of its sentences' arrays.
+
+    Args:
+        docs: The sentences of the Docs.
+        arrays: Of the sentences of all Docs, in order. *Shape:* (..., n_words, width).
+        shape: What goes before and after the tokens: (width,) or (n_layers, width).
+
+    Returns:
+        An array per Doc, zeros for white space. *Shape:* (..., n_tokens, width).
+    """
+    placed = []
+    rest = iter(arrays)
+    for doc in docs:
+        whole = np.zeros((*shape[:-1], len(doc.numbers), shape[-1]), dtype=np.float32)
+        start = 0
+        for _ in doc.words:
+            part = next(rest)
+            end = start + part.shape[-2]
+            whole[..., doc.rows[start:end], :] = part
+            start = end
+        placed.append(whole)
+    return placed
+
+
+def sentence_numbers(doc: Doc) -> Ints:
+    """Number of each token's sentence by the boundaries of the Doc, -1 for white space.
+
+    A Doc without any is one sentence. *Shape:* (n_tokens,).
+    """
     facts = token_facts(doc, "IS_SPACE", "SENT_START")
     rows = np.flatnonzero(facts[:, 0] == 0)
     # A boundary may stand at a white space token, which is not fed: count them instead.

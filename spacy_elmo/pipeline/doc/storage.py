@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from spacy_elmo.pipeline.doc.tokens import character_offsets
+from spacy_elmo.types import Floats, Ints
 
-Floats = NDArray[np.float32]
 Key = tuple[str, str, int, int]
 
 
@@ -27,13 +27,13 @@ class Rows(dict[str, Any]):
 
     A dict, because that is what serialisation gives back. Its items:
 
-    text: The text without white space at its end.
-    offsets: First character and end of each row. *Shape:* (n_rows, 2), int32.
-    vectors: The mixed vectors. *Shape:* (n_rows, width).
-    sentences: Number of the sentence each row was read in, -1 for white space.
-        *Shape:* (n_rows,), int32.
-    layers: All layers, where they were kept. *Shape:* (n_layers, n_rows, width).
-    mean: What to subtract before a cosine, where the weights carry it. *Shape:* (width,).
+    - `text`: The text without white space at its end.
+    - `offsets`: First character and end of each row. *Shape:* (n_rows, 2), int32.
+    - `vectors`: The mixed vectors. *Shape:* (n_rows, width).
+    - `sentences`: Number of the sentence each row was read in, -1 for white space.
+      *Shape:* (n_rows,), int32.
+    - `layers`: All layers, where they were kept. *Shape:* (n_layers, n_rows, width).
+    - `mean`: What to subtract before a cosine, where the weights carry it. *Shape:* (width,).
     """
 
     def __copy__(self) -> dict[str, Any]:
@@ -52,10 +52,16 @@ def write(
 ) -> Rows:
     """Keep arrays on a Doc, in place of what it had under this attribute.
 
-    vectors: *Shape:* (n_tokens, width). sentences: *Shape:* (n_tokens,).
-    layers: *Shape:* (n_layers, n_tokens, width). mean: *Shape:* (width,).
+    Args:
+        doc: The Doc.
+        attribute: The `attribute` of the component.
+        vectors: *Shape:* (n_tokens, width).
+        sentences: *Shape:* (n_tokens,).
+        layers: *Shape:* (n_layers, n_tokens, width).
+        mean: *Shape:* (width,).
 
-    Returns what is kept.
+    Returns:
+        What is kept.
     """
     rows = Rows(
         text=_text(doc),
@@ -171,7 +177,7 @@ def _join(text: str, pieces: Iterable[Piece]) -> Rows | None:
     matches = [match for piece in pieces for match in _matches(text, piece)]
     matches.sort(key=lambda match: (not match.whole, match.start - match.end))
     taken = np.zeros(len(text), dtype=bool)
-    parts: list[tuple[int, Mapping[str, Any], NDArray[np.int64], NDArray[np.int32]]] = []
+    parts: list[tuple[int, Mapping[str, Any], Ints, NDArray[np.int32]]] = []
     for match in matches:
         offsets = np.asarray(match.piece.rows["offsets"]) + np.int32(match.piece.start)
         first = int(np.searchsorted(offsets[:, 0], match.start))
@@ -212,7 +218,7 @@ def _characters(text: str) -> NDArray[np.uint32]:
 
 def _concatenate(
     text: str,
-    parts: list[tuple[Mapping[str, Any], NDArray[np.int64], NDArray[np.int32]]],
+    parts: list[tuple[Mapping[str, Any], Ints, NDArray[np.int32]]],
 ) -> Rows:
     widths = {rows["vectors"].shape[-1] for rows, _, _ in parts}
     if len(widths) > 1:

@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Maxout, Model, chain, concatenate, with_array
 
-from spacy_elmo.pipeline.model.bilm import Array
+from spacy_elmo.types import Array
 
 EmbedModel = Model[list[Doc], list[Array]]
 
@@ -20,21 +20,26 @@ def build_elmo_embed_v1(
     features: Model[Any, Any] | None = None,
     maxout_pieces: int = 3,
 ) -> EmbedModel:
-    """The `embed` layer of a `spacy.Tok2Vec.v2`: for each word its vector in context and its own
-    features side by side (Peters et al. 2018, section 3.3: [x_k; ELMo_k]), brought to one width by
-    a maxout layer with layer norm, as `spacy.MultiHashEmbed.v2` does with static vectors.
+    """The `embed` layer of a `spacy.Tok2Vec.v2`: words in context beside their own features.
+
+    For each word its vector in context and its own features stand side by side (Peters et al. 2018,
+    section 3.3: [x_k; ELMo_k]), brought to one width by a maxout layer with layer norm, as
+    `spacy.MultiHashEmbed.v2` does with static vectors.
 
     The language model knows what a word means here; the features learn what the task says of the
     word itself, such as its tag in most cases.
 
-    width: Of the output.
-    elmo: A `spacy-elmo.ElmoListener.v1`.
-    features: Such as a `spacy.MultiHashEmbed.v2`; None: ELMo alone.
-    maxout_pieces: Of the maxout layer.
+    Args:
+        width: Of the output.
+        elmo: A `spacy-elmo.ElmoListener.v1`.
+        features: Such as a `spacy.MultiHashEmbed.v2`; None: ELMo alone.
+        maxout_pieces: Of the maxout layer.
 
-    Returns a model of Docs. *Shape:* (n_tokens, width) per Doc.
+    Returns:
+        A model of Docs. *Shape:* (n_tokens, width) per Doc.
 
-    Raises ValueError for an impossible size.
+    Raises:
+        ValueError: For an impossible size.
     """
     for name, value in (("width", width), ("maxout_pieces", maxout_pieces)):
         if value < 1:

@@ -1,61 +1,49 @@
-"""Gradients that downstream pipes send back to the language model, added up over one batch."""
+"""The gradients that listeners send back for the layers of a batch, added up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from thinc.api import Ops
 
-from spacy_elmo.pipeline.model.bilm import Array
+from spacy_elmo.types import Array
 
 
-class Gradients:
-    """Waits for the gradients of a batch's layers, then sends their sum back once.
+class LayerGradients:
+    """Sums of the gradients of each Doc's layers.
 
-    Nobody says beforehand which listeners will answer: a pipe may be frozen or left out. So the
-    way back is walked when all have answered, or when `send` is called.
-
-    ops: Thinc's operations for the arrays.
-    shapes: Shape of each Doc's layers.
-    n_listeners: How many may answer.
-    backprop: What to call with the sum.
+    Args:
+        ops: Thinc's operations for the arrays.
+        shapes: Shape of each Doc's layers.
     """
 
-    def __init__(
-        self,
-        ops: Ops,
-        shapes: Sequence[tuple[int, int, int]],
-        n_listeners: int,
-        backprop: Callable[[Sequence[Array]], None],
-    ) -> None:
+    def __init__(self, ops: Ops, shapes: Sequence[tuple[int, int, int]]) -> None:
         self.ops = ops
         self.shapes = list(shapes)
-        self.n_listeners = n_listeners
-        self.backprop = backprop
-        self.n_received = 0
-        self.is_sent = False
-        self.loss = 0.0
         self._sums: dict[int, Array] = {}
 
-    def receive(self, gradients: Sequence[tuple[int, Array]]) -> None:
-        """Take one listener's gradients: the number of the Doc and the gradient of its layers."""
+    def add(self, gradients: Sequence[tuple[int, Array]]) -> float:
+        """Add one listener's.
+
+        Args:
+            gradients: The number of the Doc and the gradient of its layers.
+
+        Returns:
+            The sum of their squares.
+        """
+        squares = 0.0
         for index, gradient in gradients:
-            self.loss += float((gradient**2).sum())
+            squares += float((gradient**2).sum())
             if index not in self._sums:
                 self._sums[index] = self.ops.alloc3f(*self.shapes[index])
             # Added, never kept: the sender may use its array again.
             self._sums[index] += gradient
-        self.n_received += 1
-        if self.n_received == self.n_listeners:
-            self.send()
+        return squares
 
-    def send(self) -> None:
-        """Send back what has come, once; nothing if nothing has."""
-        if self.is_sent or not self._sums:
-            return
-        self.is_sent = True
+    def take(self) -> list[Array] | None:
+        """The sums of all Docs, zeros where nothing came; None if nothing came at all."""
         sums, self._sums = self._sums, {}
+        if not sums:
+            return None
         zeros = self.ops.alloc3f
-        self.backprop(
-            [sums[k] if k in sums else zeros(*shape) for k, shape in enumerate(self.shapes)]
-        )
+        return [sums[k] if k in sums else zeros(*shape) for k, shape in enumerate(self.shapes)]

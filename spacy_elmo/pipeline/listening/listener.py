@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from spacy.tokens import Doc
@@ -12,8 +13,11 @@ from thinc.api import Linear, Model, chain, with_array
 
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.mix import mix_layers
-from spacy_elmo.pipeline.listening.update import Answer, Link
-from spacy_elmo.pipeline.model.bilm import Array, check_model, get_shim
+from spacy_elmo.pipeline.listening.update import Update
+from spacy_elmo.pipeline.listening.upstream import Upstream, Upstreams
+from spacy_elmo.pipeline.model.bilm import Backprop, check_model, configure, load, run
+from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.types import Array
 
 ListenerModel = Model[list[Doc], list[Array]]
 ARCHITECTURE = "spacy-elmo.ElmoListener.v1"
@@ -34,19 +38,23 @@ def build_elmo_listener_v1(
     Softmax layer weights and gamma are learned, and so is the projection. The dropout of training
     applies to the mixed vectors (Peters et al. 2018, sections 3.2 and 3.3).
 
-    projection: Width of the vectors after a linear layer; None: no such layer, the language
-        model's own width, known when its weights are loaded.
-    layer_norm: Normalise each layer of each sentence before mixing.
-    layer_l2: Weight of an L2 penalty on the layer weights, which pulls the mix towards the plain
-        average.
-    upstream: Name of the `elmo` component, or "*" for any.
-    bilm: A language model of the pipe's own, `spacy-elmo.BiLM.v1`, instead of the component.
-        `nlp.replace_listeners` puts one here.
-    frozen, learn_rate_factor: As those of the `elmo` component, for that one.
+    Args:
+        projection: Width of the vectors after a linear layer; None: no such layer, the language
+            model's own width, known when its weights are loaded.
+        layer_norm: Normalise each layer of each sentence before mixing.
+        layer_l2: Weight of an L2 penalty on the layer weights, which pulls the mix towards the
+            plain average.
+        upstream: Name of the `elmo` component, or "*" for any.
+        bilm: A language model of the pipe's own, `spacy-elmo.BiLM.v1`, instead of the component.
+            `nlp.replace_listeners` puts one here.
+        frozen: As that of the `elmo` component, for the pipe's own language model.
+        learn_rate_factor: Likewise.
 
-    Returns a model of Docs. *Shape:* (n_tokens, projection or width) per Doc.
+    Returns:
+        A model of Docs. *Shape:* (n_tokens, projection or width) per Doc.
 
-    Raises ValueError for impossible values.
+    Raises:
+        ValueError: For impossible values.
     """
     if projection is not None and projection < 1:
         raise ValueError(f"projection is {projection}: expected a width of at least 1, or null")
@@ -55,7 +63,7 @@ def build_elmo_listener_v1(
     listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2)
     if bilm is not None:
         check_model(bilm, ARCHITECTURE)
-        get_shim(bilm).configure(frozen=frozen, learn_rate_factor=learn_rate_factor)
+        configure(bilm, ElmoSettings(frozen=frozen, learn_rate_factor=learn_rate_factor))
         listener.layers.append(bilm)
     if projection is None:
         return listener
@@ -65,8 +73,11 @@ def build_elmo_listener_v1(
 class ElmoListener(Model[list[Doc], list[Array]]):
     """Mixes the layers it is given by `elmo`, or by a language model of its own.
 
-    Its state, what it is linked to and the batch of the moment, is an attribute of the object: it
-    is neither saved nor copied.
+    Attributes:
+        upstream_name: Name of the component it listens to, or "*" for any.
+        upstreams: The components it is linked to. Not saved.
+        update: The training batch of the moment. Neither saved nor copied.
+        pipe_name: Whose it is, for messages.
     """
 
     def __init__(self, upstream: str, *, layer_norm: bool, layer_l2: float) -> None:
@@ -81,40 +92,114 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         self.upstream_name = upstream
         self.layer_norm = layer_norm
         self.layer_l2 = layer_l2
-        self.link = Link()
+        self.upstreams = Upstreams()
+        self.update: Update | None = None
+        self.pipe_name = ""
 
-    def receive(
-        self, docs: Sequence[Doc], layers: Sequence[DocLayers], answer: Answer | None
-    ) -> None:
-        """Take a training batch from `elmo`. answer: Where gradients go; None: nowhere."""
-        self.link.receive(docs, layers, answer)
+    def connect(self, upstream: Upstream, pipe_name: str) -> None:
+        """Listen to a component from now on, in place of another one of its pipeline."""
+        self.upstreams.add(upstream)
+        self.pipe_name = pipe_name
 
-    def set_sizes(self, n_layers: int, width: int, whose: str) -> None:
-        """Fit to the weights.
+    def disconnect(self, upstream: Upstream) -> None:
+        """No longer listen to a component."""
+        self.upstreams.remove(upstream)
+        self.update = None
 
-        whose: Where they are from, for the message.
+    def receive(self, update: Update) -> None:
+        """Take a training batch from `elmo`, in place of one that nobody asked for."""
+        self.update = update
 
-        Raises ValueError when it was trained for another number of layers or width.
+    def layers_for(
+        self, docs: Sequence[Doc], is_train: bool
+    ) -> tuple[list[DocLayers], Backprop | None]:
+        """Layers of Docs, and where the gradients of these go (None: nowhere)."""
+        if self.layers:
+            outputs, backprop = run(self.layers[0], docs, is_train, layers=True)
+            return [DocLayers(each.layers, each.sentences) for each in outputs], backprop
+        if is_train and self.update is not None and self.update.is_open:
+            places = self.update.places(docs, self.pipe_name)
+            if places is not None:
+                return self._of_update(self.update, places)
+        # Docs have the vocabulary of the pipeline that works on them.
+        upstream = self.upstreams.of(docs[0].vocab) if docs else None
+        if upstream is None:
+            upstream = self._required()
+        elif self not in upstream.listeners:
+            # Its pipe was disabled when spaCy linked the pipeline, and is not any more: spaCy
+            # tells nobody. From the next batch on it is fed.
+            upstream.add_listener(self, self.pipe_name)
+        elif is_train and not upstream.frozen:
+            warnings.warn(
+                f"pipe {self.pipe_name!r} trains on Docs that component {upstream.name!r} has not "
+                "seen in this update, so that the language model learns nothing from them",
+                stacklevel=2,
+            )
+        return upstream.layers_for(docs, self), None
+
+    def _of_update(
+        self, update: Update, places: list[int]
+    ) -> tuple[list[DocLayers], Backprop | None]:
+        layers = [update.layers[k] for k in places]
+        if update.backprop is None:
+            return layers, None
+
+        def answer(gradients: Sequence[Array]) -> None:
+            update.receive(list(zip(places, gradients, strict=True)), self.pipe_name)
+
+        return layers, answer
+
+    def fit(self) -> int:
+        """Fit to the weights of the language model, loaded now if they were not.
+
+        Returns:
+            The number of layers.
+
+        Raises:
+            ValueError: When it was trained for another number of layers or width.
         """
+        if self.layers:
+            loaded = load(self.layers[0])
+            n_layers, width, whose = loaded.n_layers, loaded.width, "its own language model"
+        else:
+            upstream = self._required()
+            n_layers, width = upstream.sizes()
+            whose = f"component {upstream.name!r}"
         have = self.maybe_get_dim("nO")
         mixed = len(self.get_param("layer_weights")) if self.has_param("layer_weights") else None
         if (have or width) != width or (mixed or n_layers) != n_layers:
             raise ValueError(
-                f"the listener of pipe {self.link.pipe_name!r} was made for "
+                f"the listener of pipe {self.pipe_name!r} was made for "
                 f"{n_layers if mixed is None else mixed} layers of width {have or width}, but "
                 f"{whose} gives {n_layers} of width {width}: load the weights the pipe was trained "
                 "with, or train the pipe anew"
             )
         self.set_dim("nO", width)
+        return n_layers
+
+    def _required(self) -> Upstream:
+        upstream = self.upstreams.last
+        if upstream is None:
+            name = self.upstream_name
+            which = "an `elmo` component" if name == "*" else f"the component {name!r}"
+            pipe = f"pipe {self.pipe_name!r}" if self.pipe_name else "a pipe"
+            raise ValueError(
+                f"{pipe} listens to {which}, but none stands before it in the pipeline: add it "
+                'there (nlp.add_pipe("elmo", first=True)), name another as the `upstream` of the '
+                "listener, or give the pipe a language model of "
+                "its own with nlp.replace_listeners before you take it elsewhere"
+            )
+        return upstream
 
     def _copy(self, seen: dict[int, Any] | None = None) -> ElmoListener:
-        # Thinc's copies are plain models, which know no link.
+        # Thinc's copies are plain models, which listen to nobody.
         plain = super()._copy(seen)
         copied = ElmoListener(
             self.upstream_name, layer_norm=self.layer_norm, layer_l2=self.layer_l2
         )
         copied.take(plain)
-        copied.link = copy.deepcopy(self.link)
+        copied.upstreams = copy.deepcopy(self.upstreams)
+        copied.pipe_name = self.pipe_name
         return copied
 
     def take(self, other: Model[Any, Any]) -> None:
@@ -135,7 +220,7 @@ def forward(
 ) -> tuple[list[Array], Callable[[list[Array]], list[Doc]]]:
     """Mixed vectors, zeros for white space. *Shape:* (n_tokens, width) per Doc."""
     ops = model.ops
-    layers, answer = model.link.layers(model, docs, is_train)
+    layers, answer = model.layers_for(docs, is_train)
     init(model)
     weights = model.get_param("layer_weights")
     mixed, backprop_mix = mix_layers(
@@ -152,7 +237,7 @@ def forward(
         found = backprop_mix(gradients, answer is not None)
         model.inc_grad("layer_weights", found.weights + 2 * model.layer_l2 * weights)
         model.inc_grad("gamma", found.gamma)
-        model.link.finish()
+        model.update = None
         if answer is not None and found.layers is not None:
             answer(found.layers)
         return []
@@ -162,61 +247,7 @@ def forward(
 
 def init(model: ElmoListener, X: Any = None, Y: Any = None) -> None:
     """Fit to the weights of the language model, and start with the plain average."""
-    n_layers, width, whose = model.link.sizes(model)
-    model.set_sizes(n_layers, width, whose)
+    n_layers = model.fit()
     if not model.has_param("layer_weights"):
         model.set_param("layer_weights", model.ops.alloc1f(n_layers))
         model.set_param("gamma", model.ops.alloc1f(1) + 1)
-
-
-def replace_listener(bilm: Model[Any, Any], listener: ElmoListener, upstream: Any) -> ElmoListener:
-    """For `nlp.replace_listeners`: the same listener with a language model of its own, which
-    computes in float32 and has bounds of memory by size.
-
-    bilm: The copy for it. upstream: The component it listened to.
-    """
-    own: ElmoListener = listener.copy()
-    own.link.disconnect()
-    shim = get_shim(upstream.model)
-    get_shim(bilm).configure(frozen=shim.frozen, learn_rate_factor=shim.learn_rate_factor)
-    own.layers.append(bilm)
-    return own
-
-
-def replace_listener_cfg(
-    bilm: dict[str, Any], listener: dict[str, Any], *, frozen: bool, learn_rate_factor: float
-) -> dict[str, Any]:
-    """The config that makes what `replace_listener` gives.
-
-    listener: The pipe's `tok2vec`, which is the listener or holds it: spaCy hands over that one
-        wherever the listener stands.
-
-    Raises ValueError when it holds none, or several that differ in more than whom they listen to.
-    """
-    blocks = list(_listener_blocks(listener))
-    if not blocks:
-        raise ValueError(
-            f"the tok2vec of this pipe, {listener.get('@architectures')}, has no block of "
-            f"{ARCHITECTURE} in its config: only one that stands there can be replaced"
-        )
-    if any({**block, "upstream": ""} != {**blocks[0], "upstream": ""} for block in blocks):
-        raise ValueError(
-            "this pipe has listeners with different settings, and spaCy does not say which of "
-            "them to replace: give each the same settings"
-        )
-    return {
-        **blocks[0],
-        "bilm": copy.deepcopy(bilm),
-        "frozen": frozen,
-        "learn_rate_factor": learn_rate_factor,
-    }
-
-
-def _listener_blocks(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if block.get("@architectures") == ARCHITECTURE:
-        if block.get("bilm") is None:  # or it has been replaced before
-            yield block
-        return
-    for value in block.values():
-        if isinstance(value, dict):
-            yield from _listener_blocks(value)

@@ -14,14 +14,16 @@ import numpy as np
 
 from spacy_elmo.bilm.scalar_mix import LAYER_NORM_EPS
 from spacy_elmo.pipeline.doc.handover import DocLayers
-from spacy_elmo.pipeline.model.bilm import Array
+from spacy_elmo.types import Array
 
 
 class MixGradients(NamedTuple):
     """Gradients of a mix.
 
-    weights: *Shape:* (n_layers,). gamma: *Shape:* (1,).
-    layers: Per Doc, or None where nobody asked. *Shape:* (n_layers, n_tokens, width).
+    Attributes:
+        weights: *Shape:* (n_layers,).
+        gamma: *Shape:* (1,).
+        layers: Per Doc, or None where nobody asked. *Shape:* (n_layers, n_tokens, width).
     """
 
     weights: Array
@@ -29,7 +31,7 @@ class MixGradients(NamedTuple):
     layers: list[Array] | None
 
 
-Backprop = Callable[[Sequence[Array], bool], MixGradients]
+MixBackprop = Callable[[Sequence[Array], bool], MixGradients]
 
 
 def mix_layers(
@@ -39,13 +41,19 @@ def mix_layers(
     gamma: Array,
     *,
     layer_norm: bool = False,
-) -> tuple[list[Array], Backprop]:
+) -> tuple[list[Array], MixBackprop]:
     """Mix the layers of some Docs.
 
-    weights: Before the softmax. *Shape:* (n_layers,). gamma: *Shape:* (1,).
+    Args:
+        ops: Thinc's operations for the arrays.
+        docs: The layers of each Doc.
+        weights: Before the softmax. *Shape:* (n_layers,).
+        gamma: Scale of the mix. *Shape:* (1,).
+        layer_norm: Whether the layers are normalised first.
 
-    Returns the mixed vectors, *Shape:* (n_tokens, width) per Doc, and what gives gradients for
-    theirs; its second argument says whether the layers' gradients are wanted.
+    Returns:
+        The mixed vectors, *Shape:* (n_tokens, width) per Doc, and what gives gradients for
+        theirs; its second argument says whether the layers' gradients are wanted.
     """
     xp = ops.xp
     shares = xp.exp(weights - weights.max())

@@ -1,175 +1,170 @@
-"""What a listener knows of the `elmo` component that feeds it."""
+"""One training batch, from the language model's forward to its backprop."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import ref
+from collections.abc import Sequence
+from enum import Enum
 
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
+from thinc.api import Optimizer
 
-from spacy_elmo.pipeline.doc.handover import DocLayers, layers_of
-from spacy_elmo.pipeline.model.bilm import begin_layers, encode_layers, get_shim, load
-
-if TYPE_CHECKING:
-    from spacy_elmo.pipeline.listening.listener import ElmoListener
-    from spacy_elmo.pipeline.listening.upstream import Feeding
-
-# A listener's answer to `elmo`: number of the Doc in the batch, gradient of its layers.
-Answer = Callable[[Sequence[tuple[int, Any]]], None]
+from spacy_elmo.pipeline.doc.handover import DocLayers
+from spacy_elmo.pipeline.listening.gradients import LayerGradients
+from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel
+from spacy_elmo.types import Array
 
 
-class Batch(NamedTuple):
-    """A training batch: the Docs, their layers, and where gradients go (None: nowhere)."""
+class State(Enum):
+    """Where an update stands. The values are for messages.
 
-    docs: list[Doc]
-    layers: list[DocLayers]
-    answer: Answer | None
-
-
-class Link:
-    """The way from a listener to its component.
-
-    A weak one: a pipe must not keep alive a component that was taken out of the pipeline. There is
-    one for each pipeline, for `nlp.add_pipe(name, source=other)` makes a pipe part of two.
+    An update of a frozen language model, which asks for no gradients, is open until it is done.
     """
 
-    def __init__(self) -> None:
-        self._upstreams: list[ref[Feeding]] = []
-        self._batch: Batch | None = None
-        # Only for messages.
-        self.pipe_name = ""
+    OPEN = "open: the listeners have the layers, and none has sent gradients"
+    ANSWERED = "answered: some listeners have sent gradients"
+    SENT = "sent: the gradients have gone back through the language model"
+    DONE = "done: the weights have been updated, or another batch has begun"
+
+
+class Update:
+    """A batch that the listeners train on, and the gradients they send back for it.
+
+    spaCy calls `update` in the order of the pipeline, so the layers go to the listeners first, and
+    their gradients come back while their own pipes are updated. Nobody says beforehand which of
+    them will answer: a pipe may be frozen or left out. So the sum goes back through the language
+    model when all have answered, or when the update is finished. The optimizer's step is asked for
+    at the end, as `spacy train` does, or right after the forward, as `nlp.update` with an optimizer
+    does: then it waits until the gradients have come, for they belong to the weights they were
+    computed with.
+
+    Args:
+        name: The component's, for the losses and for messages.
+        model: The language model.
+        docs: The Docs of the batch.
+        layers: Their layers.
+        backprop: What to call with the gradients of the layers; None for a frozen model.
+        n_listeners: How many may answer.
+        losses: Where the sum of the gradients' squares is added up.
+
+    Attributes:
+        state: Where it stands.
+        step: The optimizer whose step was asked for, until it is taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: BiLMModel,
+        docs: Sequence[Doc],
+        layers: Sequence[DocLayers],
+        backprop: Backprop | None,
+        n_listeners: int,
+        losses: dict[str, float],
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.docs = list(docs)
+        self.layers = list(layers)
+        self.backprop = backprop
+        self.n_listeners = n_listeners
+        self.losses = losses
+        self.state = State.OPEN
+        self.step: Optimizer | None = None
+        self._n_answers = 0
+        self._gradients = LayerGradients(model.ops, [each.values.shape for each in layers])
+        # By identity. The Docs stay alive, so no other one gets the id of one of them.
+        self._places = {id(doc): k for k, doc in enumerate(self.docs)}
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # Neither copied nor pickled: another component, or process, takes no part in an update.
+        return type(None), ()
 
     @property
-    def upstream(self) -> Feeding | None:
-        """The component linked last, or None."""
-        return next(reversed(self._alive()), None)
+    def is_open(self) -> bool:
+        """Whether listeners may train on the batch."""
+        return self.state in (State.OPEN, State.ANSWERED)
 
-    def upstream_in(self, vocab: Vocab) -> Feeding | None:
-        """The component in the pipeline of a vocabulary, or None."""
-        return next((each for each in self._alive() if each.vocab is vocab), None)
+    @property
+    def waits(self) -> bool:
+        """Whether gradients will come, and none has yet."""
+        return self.backprop is not None and self.state is State.OPEN
 
-    def _alive(self) -> list[Feeding]:
-        components = [each() for each in self._upstreams]
-        return [each for each in components if each is not None]
+    def places(self, docs: Sequence[Doc], pipe_name: str) -> list[int] | None:
+        """The numbers in the batch of the Docs a pipe trains on; None if it is another batch.
 
-    def connect(self, upstream: Feeding, pipe_name: str) -> None:
-        """Link to a component, in place of another one of its pipeline."""
-        others = [each for each in self._alive() if each.vocab is not upstream.vocab]
-        self._upstreams = [ref(each) for each in (*others, upstream)]
-        self.pipe_name = pipe_name
-
-    def disconnect(self, upstream: Feeding | None = None) -> None:
-        """No longer linked to a component; None: to none at all."""
-        others = [each for each in self._alive() if upstream not in (None, each)]
-        self._upstreams = [ref(each) for each in others]
-        self._batch = None
-
-    def receive(
-        self, docs: Sequence[Doc], layers: Sequence[DocLayers], answer: Answer | None
-    ) -> None:
-        """Take a training batch, in place of one that nobody asked for."""
-        self._batch = Batch(list(docs), list(layers), answer)
-
-    def finish(self) -> None:
-        """The batch of the moment is done with."""
-        self._batch = None
-
-    def sizes(self, listener: ElmoListener) -> tuple[int, int, str]:
-        """Number of layers and width of the weights, loaded now if they were not, and whose they
-        are."""
-        if listener.layers:
-            model, whose = listener.layers[0], "its own language model"
-        else:
-            upstream = self._required(listener)
-            model, whose = upstream.model, f"component {upstream.name!r}"
-        width = load(model)
-        return get_shim(model).lm.config.n_outputs, width, whose
-
-    def layers(
-        self, listener: ElmoListener, docs: Sequence[Doc], is_train: bool
-    ) -> tuple[list[DocLayers], Callable[[Sequence[Any]], None] | None]:
-        """Layers of Docs, and where the gradients of these go (None: nowhere)."""
-        if listener.layers:
-            own = listener.layers[0]
-            if is_train and not get_shim(own).frozen:
-                values, backprop = begin_layers(own, docs)
-                return layers_of(docs, values), backprop
-            return layers_of(docs, encode_layers(own, docs)), None
-        if is_train and self._batch is not None:
-            found = self._from_batch(self._batch, docs)
-            if found is not None:
-                return found
-        # Docs have the vocabulary of the pipeline that works on them.
-        upstream = self.upstream_in(docs[0].vocab) if docs else None
-        if upstream is None:
-            upstream = self._required(listener)
-        elif listener not in upstream.listeners:
-            # Its pipe was disabled when spaCy linked the pipeline, and is not any more: spaCy
-            # tells nobody. From the next batch on it is fed.
-            upstream.add_listener(listener, self.pipe_name)
-        elif is_train and not upstream.frozen:
-            warnings.warn(
-                f"pipe {self.pipe_name!r} trains on Docs that component {upstream.name!r} has not "
-                "seen in this update, so that the language model learns nothing from them",
-                stacklevel=2,
-            )
-        return upstream.layers_for(docs, listener), None
-
-    def _from_batch(
-        self, batch: Batch, docs: Sequence[Doc]
-    ) -> tuple[list[DocLayers], Callable[[Sequence[Any]], None] | None] | None:
-        """Layers of Docs of the batch; None if it holds none of them."""
-        places = {id(doc): k for k, doc in enumerate(batch.docs)}
-        known = [places.get(id(doc)) for doc in docs]
+        Raises:
+            ValueError: When only some of the Docs are of this batch, or their tokens have changed.
+        """
+        known = [self._places.get(id(doc)) for doc in docs]
         if all(k is None for k in known):
-            if not _same_words(docs, batch.docs):
+            if not _same_words(docs, self.docs):
                 return None
             known = list(range(len(docs)))  # copies, such as `entity_linker` makes
-        indices = [k for k in known if k is not None]
-        layers = [batch.layers[k] for k in indices]
-        for doc, each in zip(docs, layers, strict=False):
-            if None in known or each.values.shape[1] != len(doc):
-                raise ValueError(
-                    f"the listener of pipe {self.pipe_name!r} was given other Docs than its `elmo` "
-                    "component in this update: both must train on the same Docs, and no pipe "
-                    "between them may change their tokens"
-                )
-        answer = batch.answer
-        if answer is None:
-            return layers, None
-        return layers, lambda gradients: answer(list(zip(indices, gradients, strict=True)))
-
-    def _required(self, listener: ElmoListener) -> Feeding:
-        upstream = self.upstream
-        if upstream is None:
-            name = listener.upstream_name
-            which = "an `elmo` component" if name == "*" else f"the component {name!r}"
-            pipe = f"pipe {self.pipe_name!r}" if self.pipe_name else "a pipe"
+        places = [k for k in known if k is not None]
+        if len(places) < len(docs) or any(
+            self.layers[k].values.shape[1] != len(doc) for k, doc in zip(places, docs, strict=True)
+        ):
             raise ValueError(
-                f"{pipe} listens to {which}, but none stands before it in the pipeline: add it "
-                'there (nlp.add_pipe("elmo", first=True)), name another as the `upstream` of the '
-                "listener, or give the pipe a language model of "
-                "its own with nlp.replace_listeners before you take it elsewhere"
+                f"the listener of pipe {pipe_name!r} was given other Docs than its `elmo` "
+                "component in this update: both must train on the same Docs, and no pipe "
+                "between them may change their tokens"
             )
-        return upstream
+        return places
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Link:
-        copied = Link()
-        copied.pipe_name = self.pipe_name
-        # Where the whole pipeline is copied, its own component has just been.
-        copied._upstreams = [ref(memo.get(id(each), each)) for each in self._alive()]
-        return copied
+    def layers_of(self, doc: Doc) -> DocLayers | None:
+        """The layers of a Doc of the batch, while they are those of the present weights."""
+        place = self._places.get(id(doc))
+        if place is None or self.state is State.DONE:
+            return None
+        layers = self.layers[place]
+        return layers if layers.values.shape[1] == len(doc) else None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"upstreams": self._alive(), "pipe_name": self.pipe_name}
+    def receive(self, gradients: Sequence[tuple[int, Array]], pipe_name: str) -> None:
+        """Take one listener's gradients, and when all have come, send them back.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._upstreams = [ref(each) for each in state["upstreams"]]
-        self._batch = None
-        self.pipe_name = state["pipe_name"]
+        Args:
+            gradients: The number of the Doc in the batch and the gradient of its layers.
+            pipe_name: Whose they are.
+
+        Raises:
+            ValueError: When the update no longer takes any.
+        """
+        if self.backprop is None or not self.is_open:
+            raise ValueError(
+                f"pipe {pipe_name!r} sends gradients to component {self.name!r}, but the update is "
+                f"{self.state.value}. A pipe must answer once to each batch, before the "
+                "component's finish_update or its next update"
+            )
+        self.losses[self.name] += self._gradients.add(gradients)
+        self._n_answers += 1
+        self.state = State.ANSWERED
+        if self._n_answers == self.n_listeners:
+            self.finish()
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Take the optimizer's step: now, or if no gradients have come yet, when they have."""
+        self.step = optimizer
+        if not self.waits:
+            self.finish()
+
+    def finish(self) -> None:
+        """Send back the gradients that have come, and take the step that was asked for."""
+        if self.state is State.ANSWERED:
+            assert self.backprop is not None
+            total = self._gradients.take()
+            self.state = State.SENT
+            if total is not None:
+                self.backprop(total)
+        step, self.step = self.step, None
+        if step is not None:
+            self.model.finish_update(step)
+            if self.backprop is not None:
+                self.state = State.DONE
+
+    def close(self) -> None:
+        """Finish; whoever has not answered does so no more."""
+        self.finish()
+        self.state = State.DONE
 
 
 def _same_words(docs: Sequence[Doc], others: Sequence[Doc]) -> bool:

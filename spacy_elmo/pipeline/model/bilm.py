@@ -1,25 +1,26 @@
-"""`spacy-elmo.BiLM.v1`: the language model as a Thinc model of Docs."""
+"""`spacy-elmo.BiLM.v1`: the language model as a Thinc model of Docs, and how it is run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Model, torch2xp, xp2torch
 
-from spacy_elmo.pipeline.doc.sentences import doc_sentences
-from spacy_elmo.pipeline.doc.storage import Floats
+from spacy_elmo.pipeline.doc.sentences import DocSentences, doc_sentences, place
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
+from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.shim import BiLMShim
 from spacy_elmo.pipeline.model.source import Source
+from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.types import Array, Ints
 
-# Arrays of Thinc's ops: numpy's, or cupy's on a GPU.
-Array = Any
 BiLMModel = Model[list[Doc], list[Array]]
+Backprop = Callable[[Sequence[Array]], None]
 
 
 @registry.architectures("spacy-elmo.BiLM.v1")  # type: ignore[untyped-decorator]
@@ -35,20 +36,24 @@ def build_bilm_v1(
 
     Opens nothing: the weights are loaded when first needed.
 
-    weights: Where they come from: a name ("en_elmo_sm" is packaged) or a path: a native directory,
-        an HDF5 file of AllenNLP or bilm-tf, or a folder that holds such files. A saved pipeline
-        carries its weights and does not consult this. None: there are none to load.
-    options: The options file of an HDF5 file, where it is not beside it.
-    vocab: The vocabulary of word-input weights, where it is not beside them.
-    initial_state: "zero" or "warm"; None: what the weights say.
-    layer_weights: Share of each layer in the vectors, the token layer first; they are scaled to a
-        sum of 1. None: the plain average.
-    gamma: Scale of the vectors.
+    Args:
+        weights: Where they come from: a name ("en_elmo_sm" is packaged) or a path: a native
+            directory, an HDF5 file of AllenNLP or bilm-tf, or a folder that holds such files. A
+            saved pipeline carries its weights and does not consult this. None: there are none to
+            load.
+        options: The options file of an HDF5 file, where it is not beside it.
+        vocab: The vocabulary of word-input weights, where it is not beside them.
+        initial_state: "zero" or "warm"; None: what the weights say.
+        layer_weights: Share of each layer in the vectors, the token layer first; they are scaled
+            to a sum of 1. None: the plain average.
+        gamma: Scale of the vectors.
 
-    Returns a model of Docs. Its output is a row per token, zeros for white space.
-    *Shape:* (n_tokens, width) per Doc.
+    Returns:
+        A model of Docs. Its output is a row per token, zeros for white space.
+        *Shape:* (n_tokens, width) per Doc.
 
-    Raises ValueError for an initial state a component cannot use, or impossible layer weights.
+    Raises:
+        ValueError: For an initial state a component cannot use, or impossible layer weights.
     """
     source = Source(weights, options, vocab, initial_state)
     shim = BiLMShim(source, FixedMix(layer_weights, gamma))
@@ -56,26 +61,177 @@ def build_bilm_v1(
 
 
 def forward(
-    model: BiLMModel, docs: list[Doc], is_train: bool
+    model: BiLMModel, docs: Sequence[Doc], is_train: bool
 ) -> tuple[list[Array], Callable[[list[Array]], list[Doc]]]:
     """Mixed vectors of Docs. In training, gradients of the vectors go back through all layers."""
-    ops: Any = model.ops
-    if not is_train:
-        vectors = [ops.asarray2f(array) for array in encode_vectors(model, docs)]
-        return vectors, lambda gradients: []
-    layers, backprop_layers = begin_layers(model, docs)
-    weights = ops.asarray1f(get_shim(model).mix_weights)
+    outputs, backprop_vectors = run(model, docs, is_train)
 
     def backprop(gradients: list[Array]) -> list[Doc]:
-        backprop_layers([weights[:, None, None] * gradient for gradient in gradients])
+        if backprop_vectors is not None:
+            backprop_vectors(gradients)
         return []
 
-    return [ops.xp.tensordot(weights, each, axes=1) for each in layers], backprop
+    ops: Any = model.ops
+    return [ops.asarray2f(output.vectors) for output in outputs], backprop
 
 
 def init(model: BiLMModel, X: Any = None, Y: Any = None) -> None:
     """Load the weights, and with them the width."""
     load(model)
+
+
+class Output(NamedTuple):
+    """What the language model says of a Doc.
+
+    Attributes:
+        vectors: Mixed vectors, zeros for white space. *Shape:* (n_tokens, width).
+        layers: All layers where they were asked for, zeros for white space.
+            *Shape:* (n_layers, n_tokens, width).
+        sentences: Number of the sentence each token was read in, -1 for white space.
+            *Shape:* (n_tokens,).
+    """
+
+    vectors: Array
+    layers: Array | None
+    sentences: Ints
+
+
+def run(
+    model: BiLMModel,
+    docs: Sequence[Doc],
+    is_train: bool = False,
+    *,
+    layers: bool = False,
+    sentences: Sequence[Ints] | None = None,
+) -> tuple[list[Output], Backprop | None]:
+    """Run the language model over Docs: the one way, in prediction and in training.
+
+    Args:
+        model: Made by `build_bilm_v1`.
+        docs: The Docs. They are not changed.
+        is_train: Whether this is a batch of training. Its arrays are those of the model's ops;
+            otherwise they are numpy's.
+        layers: Whether all layers are wanted, too.
+        sentences: Of each Doc the numbers of its tokens' sentences, of an earlier reading; None: as
+            the boundaries of the Docs say.
+
+    Returns:
+        An output per Doc, and what to call with the gradients of their layers, if these were asked
+        for, and else of their vectors. None where no gradients are wanted: outside training, and
+        when the weights are frozen.
+    """
+    loaded = load(model)
+    given = [None] * len(docs) if sentences is None else sentences
+    read = [doc_sentences(doc, numbers) for doc, numbers in zip(docs, given, strict=True)]
+    if is_train and not loaded.settings.frozen:
+        return _with_gradients(model.ops, loaded, read, layers)
+    words = [sentence for each in read for sentence in each.words]
+    if not is_train and not layers:
+        vectors = place(read, loaded.vectors(words), (loaded.width,))
+        return [Output(v, None, each.numbers) for v, each in zip(vectors, read, strict=True)], None
+    if is_train and loaded.cache is not None:
+        loaded.cache.is_filling = True
+    values: list[Array] = list(place(read, loaded.layers(words), (loaded.n_layers, loaded.width)))
+    if is_train:
+        ops: Any = model.ops
+        values = [ops.asarray3f(each) for each in values]
+        return _mixed(ops.xp, ops.asarray1f(loaded.mix_weights), values, read, layers), None
+    return _mixed(np, loaded.mix_weights, values, read, layers), None
+
+
+def _mixed(
+    xp: Any,
+    weights: Array,
+    values: Sequence[Array],
+    read: Sequence[DocSentences],
+    keep_layers: bool,
+) -> list[Output]:
+    return [
+        Output(xp.tensordot(weights, layers, axes=1), layers if keep_layers else None, each.numbers)
+        for layers, each in zip(values, read, strict=True)
+    ]
+
+
+def _with_gradients(
+    ops: Any, loaded: LoadedBiLM, read: Sequence[DocSentences], keep_layers: bool
+) -> tuple[list[Output], Backprop]:
+    weights = ops.asarray1f(loaded.mix_weights)
+    words = [sentence for each in read for sentence in each.words]
+    shapes = [(loaded.n_layers, len(each.numbers), loaded.width) for each in read]
+    values = [ops.alloc3f(*shape) for shape in shapes]
+    if not words:
+        return _mixed(ops.xp, weights, values, read, keep_layers), lambda gradients: None
+    tensor, backprop_tensor = loaded.begin_layers(words)
+    flat: Any = torch2xp(tensor, ops=ops)
+    start = 0
+    for layers, each in zip(values, read, strict=True):
+        end = start + len(each.rows)
+        layers[:, each.rows] = flat[:, start:end]
+        start = end
+
+    def backprop(gradients: Sequence[Array]) -> None:
+        if not keep_layers:
+            gradients = [weights[:, None, None] * gradient for gradient in gradients]
+        rows = [gradient[:, each.rows] for each, gradient in zip(read, gradients, strict=True)]
+        gradient = ops.xp.ascontiguousarray(ops.xp.concatenate(rows, axis=1), dtype="float32")
+        backprop_tensor(xp2torch(gradient, device=tensor.device))
+
+    return _mixed(ops.xp, weights, values, read, keep_layers), backprop
+
+
+def load(model: Model[Any, Any]) -> LoadedBiLM:
+    """What the model runs, loaded now if it was not, and with it the model's width."""
+    loaded = get_shim(model).loaded
+    if model.maybe_get_dim("nO") != loaded.width:
+        model.set_dim("nO", loaded.width, force=True)
+    return loaded
+
+
+def is_loaded(model: Model[Any, Any]) -> bool:
+    """Whether the weights are there."""
+    return get_shim(model).is_loaded
+
+
+def reload(
+    model: Model[Any, Any],
+    weights: str | None = None,
+    options: str | None = None,
+    vocab: str | None = None,
+) -> None:
+    """Load other weights, or those of the config anew if they are still there.
+
+    Args:
+        model: Made by `build_bilm_v1`.
+        weights: Where to load them from; None: where the config says. Weights that are there
+            already are kept when nothing is there any more.
+        options: Their options file.
+        vocab: Their vocabulary.
+
+    Raises:
+        WeightsError: When there is nothing to load, or it is damaged.
+    """
+    shim = get_shim(model)
+    if weights is not None:
+        shim.reload(Source(weights, options, vocab, shim.source.initial_state))
+    elif not shim.is_loaded or shim.source.exists():
+        shim.reload()
+    load(model)
+
+
+def to_disk(model: Model[Any, Any], path: Path) -> None:
+    """Write the weights as a native directory, loaded now if they were not."""
+    get_shim(model).to_disk(path)
+
+
+def from_disk(model: Model[Any, Any], path: Path) -> None:
+    """Read the weights from a native directory. When that fails, those that were there stay."""
+    get_shim(model).from_disk(path)
+    load(model)
+
+
+def configure(model: Model[Any, Any], settings: ElmoSettings) -> None:
+    """Set the settings. Those of a pipe's own language model are mostly the defaults."""
+    get_shim(model).configure(settings)
 
 
 def get_shim(model: Model[Any, Any]) -> BiLMShim:
@@ -84,87 +240,13 @@ def get_shim(model: Model[Any, Any]) -> BiLMShim:
 
 
 def check_model(model: Any, name: str) -> None:
-    """Raises ValueError for something else than a model of `build_bilm_v1`."""
+    """Check that a model was made by `build_bilm_v1`.
+
+    Raises:
+        ValueError: For something else.
+    """
     if not isinstance(model, Model) or not any(isinstance(s, BiLMShim) for s in model.shims):
         raise ValueError(
             f"component {name!r} needs a model made by the architecture spacy-elmo.BiLM.v1, "
             f"got {model!r}"
         )
-
-
-def load(model: Model[Any, Any]) -> int:
-    """Load the weights if they are not there yet; returns the width."""
-    width = get_shim(model).lm.config.width
-    if model.maybe_get_dim("nO") != width:
-        model.set_dim("nO", width, force=True)
-    return width
-
-
-def encode_vectors(model: BiLMModel, docs: Sequence[Doc]) -> list[Floats]:
-    """Mixed vectors, without gradients. *Shape:* (n_tokens, width) per Doc."""
-    return _encode(model, docs, (load(model),), mixed=True)
-
-
-def encode_layers(
-    model: BiLMModel,
-    docs: Sequence[Doc],
-    numbers: Sequence[NDArray[np.int64] | None] | None = None,
-) -> list[Floats]:
-    """All layers, without gradients. *Shape:* (n_layers, n_tokens, width) per Doc.
-
-    numbers: Of each Doc, the numbers of its tokens' sentences, or None: as its boundaries say.
-    """
-    n_layers = get_shim(model).lm.config.n_outputs
-    return _encode(model, docs, (n_layers, load(model)), mixed=False, numbers=numbers)
-
-
-def begin_layers(
-    model: BiLMModel, docs: Sequence[Doc]
-) -> tuple[list[Array], Callable[[Sequence[Array]], None]]:
-    """All layers with a way back, which does nothing where the weights are frozen.
-
-    Returns per Doc *Shape:* (n_layers, n_tokens, width), and what to call with their gradients.
-    """
-    shim, ops = get_shim(model), cast(Any, model.ops)
-    load(model)
-    parts = [doc_sentences(doc) for doc in docs]
-    if shim.frozen or not any(part.words for part in parts):
-        frozen = [ops.asarray3f(layers) for layers in encode_layers(model, docs)]
-        return frozen, lambda gradients: None
-    tensor, backprop_tensor = shim.begin_layers([words for part in parts for words in part.words])
-    flat: Any = torch2xp(tensor, ops=ops)
-    ends = np.cumsum([len(part.rows) for part in parts]).tolist()
-    starts = [0, *ends[:-1]]
-    layers = []
-    for part, start, end in zip(parts, starts, ends, strict=True):
-        placed = ops.alloc3f(flat.shape[0], len(part.numbers), flat.shape[2])
-        placed[:, part.rows] = flat[:, start:end]
-        layers.append(placed)
-
-    def backprop(gradients: Sequence[Array]) -> None:
-        rows = [gradient[:, part.rows] for part, gradient in zip(parts, gradients, strict=True)]
-        gradient = ops.xp.ascontiguousarray(ops.xp.concatenate(rows, axis=1), dtype="float32")
-        backprop_tensor(xp2torch(gradient, device=tensor.device))
-
-    return layers, backprop
-
-
-def _encode(
-    model: BiLMModel,
-    docs: Sequence[Doc],
-    shape: tuple[int, ...],
-    *,
-    mixed: bool,
-    numbers: Sequence[NDArray[np.int64] | None] | None = None,
-) -> list[Floats]:
-    given = numbers or [None] * len(docs)
-    parts = [doc_sentences(doc, each) for doc, each in zip(docs, given, strict=True)]
-    sentences = [words for part in parts for words in part.words]
-    arrays = get_shim(model).encode(sentences, mixed=mixed)
-    placed = []
-    start = 0
-    for part in parts:
-        end = start + len(part.words)
-        placed.append(part.place(arrays[start:end], shape))
-        start = end
-    return placed

@@ -8,16 +8,19 @@ import numpy as np
 import torch
 
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.pipeline.doc.storage import Floats
+from spacy_elmo.types import Floats
 
 
 class FixedMix:
     """Shares of the layers, for weights whose number of layers is not known yet.
 
-    layer_weights: Of each layer, the token layer first; scaled to a sum of 1. None: equal shares.
-    gamma: Scale of the whole.
+    Args:
+        layer_weights: Of each layer, the token layer first; scaled to a sum of 1. None: equal
+            shares.
+        gamma: Scale of the whole.
 
-    Raises ValueError for shares that are negative, or all zero.
+    Raises:
+        ValueError: For shares that are negative, or all zero.
     """
 
     def __init__(self, layer_weights: Sequence[float] | None = None, gamma: float = 1.0) -> None:
@@ -34,7 +37,8 @@ class FixedMix:
     def module(self, n_layers: int) -> ScalarMix:
         """As a module for the network.
 
-        Raises ValueError when there are more or fewer shares than layers.
+        Raises:
+            ValueError: When there are more or fewer shares than layers.
         """
         shares = [1.0] * n_layers if self.shares is None else self.shares
         if len(shares) != n_layers:

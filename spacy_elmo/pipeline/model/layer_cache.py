@@ -13,35 +13,34 @@ from typing import Any
 
 import numpy as np
 
-from spacy_elmo.pipeline.doc.storage import Floats
-
-KINDS = ("memory", "disk")
+from spacy_elmo.types import Floats
 
 
 class LayerCache:
-    """Keeps the layers of sentences by their words, up to a number of bytes.
+    """Keeps the layers of sentences by their words, up to a number of bytes, once it is filled.
 
     A sentence's layers depend on its words and the weights alone, so texts may change as they
-    like; whoever changes the weights calls `clear`. When the cache is full, what is in it stays:
+    like; other weights have another cache. When the cache is full, what is in it stays:
     training goes round through the same texts, and to drop the oldest would be to drop always what
     is needed next; so it is, after one warning, when the disk is full. Safe to use from several
     threads.
 
-    kind: "memory", or "disk": a temporary file, gone with the process.
-    max_bytes: Bound of what is kept.
-    half: Keep float16, half the size, with a relative error of up to 5e-4.
+    Args:
+        kind: "memory", or "disk": a temporary file, gone with the process.
+        max_bytes: Bound of what is kept.
+        half: Keep float16, half the size, with a relative error of up to 5e-4.
 
-    Raises ValueError for another kind or a negative bound.
+    Attributes:
+        is_filling: Whether what is computed now is kept: from the first training batch on, for
+            these texts will come again.
+        n_bytes: What is kept.
     """
 
-    def __init__(self, kind: str, max_bytes: int, *, half: bool = False) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"cache is {kind!r}: expected one of {KINDS}, or null")
-        if max_bytes < 0:
-            raise ValueError(f"the cache's bound is {max_bytes} bytes: expected 0 or more")
+    def __init__(self, kind: str, max_bytes: int, half: bool = False) -> None:
         self.kind = kind
         self.max_bytes = max_bytes
         self.half = half
+        self.is_filling = False
         self.n_bytes = 0
         self._lock = threading.Lock()
         # What is kept in memory, or the place in the file and the shape.
@@ -51,7 +50,7 @@ class LayerCache:
         self._owner = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _new, (self.kind, self.max_bytes, self.half)  # copies start empty
+        return LayerCache, (self.kind, self.max_bytes, self.half)  # copies start empty
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -93,16 +92,6 @@ class LayerCache:
                 self._kept[key] = self.n_bytes, array.shape
             self.n_bytes += array.nbytes
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._kept.clear()
-            self.n_bytes = 0
-            self._stopped = False
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-
     def _write(self, data: bytes) -> None:
         if self._file is None:
             # Unbuffered: what a full disk refused would stay in a buffer, and fail again later.
@@ -135,10 +124,6 @@ class LayerCache:
             self._file.seek(place)
             data: bytes = self._file.read(size)
             return data
-
-
-def _new(kind: str, max_bytes: int, half: bool) -> LayerCache:
-    return LayerCache(kind, max_bytes, half=half)
 
 
 def _key(words: Sequence[str]) -> bytes:

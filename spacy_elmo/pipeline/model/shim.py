@@ -2,74 +2,48 @@
 
 Not Thinc's `PyTorchShim`: that one switches the module between training and evaluation while other
 threads use it, ignores averaged weights, and hands its id on to its copies, so that their
-parameters share one optimiser state.
+parameters share one optimizer state.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import srsly
 import torch
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from thinc.api import (
-    ArgsKwargs,
-    NumpyOps,
-    Optimizer,
-    get_torch_default_device,
-    torch2xp,
-    xp2torch,
-)
-from thinc.compat import has_cupy
+from thinc.api import Optimizer, get_torch_default_device
 from thinc.shims import Shim
-from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.pipeline.doc.storage import Floats
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
-from spacy_elmo.pipeline.model.layer_cache import LayerCache
+from spacy_elmo.pipeline.model.loaded import LoadedBiLM
+from spacy_elmo.pipeline.model.optimizer import other_params, take_step
+from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes
 from spacy_elmo.pipeline.model.source import Source
-
-Sentences = Sequence[Sequence[str]]
-PRECISIONS = ("float32", "bfloat16", "float16")
+from spacy_elmo.pipeline.settings import ElmoSettings
 
 
 class BiLMShim(Shim):
-    """Holds a `BiLM`, loaded when it is first asked for.
+    """Holds a `LoadedBiLM`, loaded when it is first asked for, and swaps it at once for another.
 
-    source: Where the weights come from. mix: How the layers become one vector.
-
-    The attributes below are settings of the moment: they are never saved with the weights.
-
-    frozen: Whether the weights stay as they are. learn_rate_factor: What the optimiser's learning
-    rate is multiplied by. type_cache_size: Word types whose token-layer vector is kept.
-    batch_tokens: Bound of the tokens computed together; None: by memory. precision: Float type of
-    the LSTM products where no gradients are asked for. cache: Layers of sentences read in training,
-    or None. fill_cache: Whether more of them are kept now.
+    Attributes:
+        source: Where the weights come from.
+        mix: How the layers become one vector.
+        settings: Those of the component; never saved with the weights.
+        device: Where the weights are, or will be.
     """
 
     def __init__(self, source: Source, mix: FixedMix) -> None:
         super().__init__(None)
         self.source = source
         self.mix = mix
-        self.frozen = True
-        self.learn_rate_factor = 1.0
-        self.type_cache_size: int | None = None
-        self.batch_tokens: int | None = None
-        self.precision = torch.float32
-        self.cache: LayerCache | None = None
-        self.fill_cache = False
+        self.settings = ElmoSettings()
         self.device: torch.device = get_torch_default_device()
-        self._mix: ScalarMix | None = None
+        self._loaded: LoadedBiLM | None = None
         self._lock = threading.Lock()
 
     # The weights
@@ -77,16 +51,21 @@ class BiLMShim(Shim):
     @property
     def is_loaded(self) -> bool:
         """Whether the weights are there."""
-        return self._model is not None
+        return self._loaded is not None
+
+    @property
+    def loaded(self) -> LoadedBiLM:
+        """The language model and what goes with it, loaded now if it was not."""
+        with self._lock:
+            if self._loaded is None:
+                self._take(self.source.load(self._available_device()))
+            assert self._loaded is not None
+            return self._loaded
 
     @property
     def lm(self) -> BiLM:
-        """The language model, loaded now if it was not."""
-        with self._lock:
-            if self._model is None:
-                self._take(self.source.load(self._available_device()))
-            lm: BiLM = self._model
-            return lm
+        """The network, loaded now if it was not."""
+        return self.loaded.lm
 
     def reload(self, source: Source | None = None) -> None:
         """Load the weights anew. When that fails, those that were there stay."""
@@ -95,36 +74,13 @@ class BiLMShim(Shim):
             self._take(source.load(self._available_device()))
             self.source = source
 
-    def configure(
-        self,
-        *,
-        frozen: bool = True,
-        learn_rate_factor: float = 1.0,
-        type_cache_size: int | None = None,
-        batch_tokens: int | None = None,
-        precision: str = "float32",
-        cache: LayerCache | None = None,
-        device: str | None = None,
-    ) -> None:
-        """Set the settings of the moment; see the class.
-
-        device: None leaves it as it is.
-
-        Raises ValueError for an unknown precision or device.
-        """
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
-        self.precision = getattr(torch, precision)
-        self.frozen = frozen
-        self.learn_rate_factor = learn_rate_factor
-        self.type_cache_size = type_cache_size
-        self.batch_tokens = batch_tokens
-        self.cache = cache
-        if device is not None:
-            self.device = _device(device)
+    def configure(self, settings: ElmoSettings) -> None:
+        """Set the settings. Where they name no device, it stays as it is."""
         with self._lock:
-            if self._model is not None:
-                self._take(self._model)
+            self.settings = settings
+            if settings.device is not None:
+                self.device = torch.device(settings.device)
+            self._take_again()
 
     def _available_device(self) -> torch.device:
         if self.device.type == "cuda" and not torch.cuda.is_available():
@@ -136,114 +92,38 @@ class BiLMShim(Shim):
 
     def _take(self, lm: BiLM) -> None:
         device = self._available_device()
-        mix = self.mix.module(lm.config.n_outputs)
         self.source.set_initial_state(lm)
-        lm.to(device).requires_grad_(not self.frozen)
-        if self.type_cache_size is not None:
-            lm.cache_size = self.type_cache_size
-        lm.compute_dtype = self.precision
-        self._mix = mix.to(device)
-        self._model = lm
-        if self.cache is not None:
-            self.cache.clear()
+        self._loaded = LoadedBiLM.prepare(lm, self.mix, self.settings, device)
 
-    # Forwards and backwards
+    def _take_again(self) -> None:
+        if self._loaded is not None:
+            self._take(self._loaded.lm)
 
-    @property
-    def mix_weights(self) -> Floats:
-        """What each layer is multiplied by in the mixed vector. *Shape:* (n_layers,)."""
-        return self.mix.weights(self.lm.config.n_outputs)
-
-    def encode(self, sentences: Sentences, *, mixed: bool) -> list[Floats]:
-        """Layers of each sentence, or their mix, without gradients.
-
-        Returns per sentence *Shape:* (n_layers, n_tokens, width), mixed: (n_tokens, width).
-        """
-        lm, cache = self.lm, self.cache
-        if mixed or cache is None or not self.frozen or not (cache or self.fill_cache):
-            mix = self._mix if mixed else None
-            return lm.encode(sentences, mix=mix, batch_tokens=self.batch_tokens)
-        found = [cache.get(words) for words in sentences]
-        missing = [k for k, layers in enumerate(found) if layers is None]
-        computed = lm.encode([sentences[k] for k in missing], batch_tokens=self.batch_tokens)
-        for k, layers in zip(missing, computed, strict=True):
-            found[k] = layers
-            if self.fill_cache:
-                cache.put(sentences[k], layers)
-        return [layers for layers in found if layers is not None]
-
-    def begin_layers(self, sentences: Sentences) -> tuple[Tensor, Callable[[Tensor], None]]:
-        """Layers of all words with a way back: gradients add up in the parameters.
-
-        Returns the layers, detached, *Shape:* (n_layers, n_words, width), and what to call with
-        their gradient.
-        """
-        layers = self.lm(sentences)
-
-        def backprop(gradient: Tensor) -> None:
-            torch.autograd.backward(layers, gradient)
-
-        return layers.detach(), backprop
-
-    def __call__(self, inputs: Any, is_train: bool) -> tuple[Any, Callable[[Any], Any]]:
-        """Thinc's generic call: `ArgsKwargs` of one argument, the sentences."""
-        (sentences,) = inputs.args if isinstance(inputs, ArgsKwargs) else (inputs,)
-        if is_train and not self.frozen:
-            return self.begin_layers(sentences)
-        parts = self.encode(sentences, mixed=False)
-        n_layers, width = self.lm.config.n_outputs, self.lm.config.width
-        empty = np.zeros((n_layers, 0, width), dtype=np.float32)
-        return torch.from_numpy(np.concatenate([empty, *parts], axis=1)), lambda gradient: None
+    # Training
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Give the optimiser every parameter that has a gradient."""
-        lm = self._model
-        if lm is None:
-            return
-        changed = False
-        with _scaled(optimizer, self.learn_rate_factor) as scale:
-            for name, parameter in lm.named_parameters():
-                if parameter.grad is None:
-                    continue
-                data, gradient = _array(parameter.data), _array(parameter.grad)
-                array, _ = optimizer((self.id, name), data, gradient, **scale)
-                parameter.data = xp2torch(array, device=parameter.device)
-                parameter.grad = None
-                changed = True
-        if changed:
-            lm.weights_changed()
+        """Give the optimizer every parameter that has a gradient."""
+        if self._loaded is not None:
+            take_step(self._loaded.lm, self.id, optimizer, self.settings.learn_rate_factor)
 
     @contextmanager
     def use_params(self, params: Mapping[Any, Any]) -> Iterator[None]:
         """Use other values of parameters, averages for instance, inside the block."""
-        lm = self._model
-        named = {} if lm is None else dict(lm.named_parameters())
-        own = {name: params[self.id, name] for name in named if (self.id, name) in params}
-        if not own:
+        if self._loaded is None:
             yield
             return
-        kept = {name: named[name].data for name in own}
-        try:
-            for name, array in own.items():
-                named[name].data = xp2torch(array, device=named[name].device)
-            lm.weights_changed()
+        with other_params(self._loaded.lm, self.id, params):
             yield
-        finally:
-            for name, data in kept.items():
-                named[name].data = data
-            lm.weights_changed()
 
     # Copies, devices, files
 
     def copy(self) -> BiLMShim:
-        """A copy with weights and an id of its own, for optimisers know parameters by id."""
+        """A copy with weights and an id of its own, for optimizers know parameters by id."""
         copied = BiLMShim(self.source, self.mix)
-        new = {"id": copied.id, "_lock": copied._lock, "_model": None, "_mix": None}
-        copied.__dict__.update({**self.__dict__, **new})
-        copied.cache = copy.copy(self.cache)  # an empty one
+        copied.settings, copied.device = self.settings, self.device
         with self._lock:
-            if self._model is not None:
-                copied._take(copy.deepcopy(self._model))
+            if self._loaded is not None:
+                copied._take(copy.deepcopy(self._loaded.lm))
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BiLMShim:
@@ -261,8 +141,7 @@ class BiLMShim(Shim):
         device = "cpu" if device_type == "cpu" else f"cuda:{device_id}"
         with self._lock:
             self.device = torch.device(device)
-            if self._model is not None:
-                self._take(self._model)
+            self._take_again()
 
     def to_disk(self, path: str | Path) -> None:
         """Write a native directory."""
@@ -275,68 +154,16 @@ class BiLMShim(Shim):
         return self
 
     def to_bytes(self) -> bytes:
-        """The weights as bytes: safetensors, with config and vocabulary beside them."""
-        from spacy_elmo.formats.assemble import config_to_store
-
-        lm = self.lm
-        tensors = {name: tensor.contiguous() for name, tensor in lm.state_dict().items()}
-        message = {
-            "config": config_to_store(lm).to_dict(),
-            "vocabulary": lm.vocabulary,
-            "weights": save_tensors(tensors),
-        }
-        data: bytes = srsly.msgpack_dumps(message)
-        return data
+        """The weights as bytes."""
+        return bilm_to_bytes(self.lm)
 
     def from_bytes(self, data: bytes) -> BiLMShim:
         """Take the weights that `to_bytes` gave. When that fails, those that were there stay.
 
-        Raises WeightsError, a ValueError, for bytes that do not hold them.
+        Raises:
+            WeightsError: For bytes that do not hold them.
         """
-        from spacy_elmo.errors import problem
-        from spacy_elmo.formats.assemble import assemble
-
-        source = Path("(bytes)")
-        try:
-            message = srsly.msgpack_loads(data)
-            config = BiLMConfig.from_dict(message["config"])
-            tensors = load_tensors(message["weights"])
-            lm = assemble(source, config, message["vocabulary"], tensors)
-        except Exception as error:  # each layer of the bytes has errors of its own
-            what = f"hold no language model of this package: {error}"
-            raise problem(source, what, "Give what to_bytes gave") from error
+        lm = bilm_from_bytes(data)
         with self._lock:
             self._take(lm)
         return self
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(
-            f'device = "{name}" is no device of PyTorch: expected "cpu", "cuda", "cuda:1" ...'
-        ) from error
-
-
-@contextmanager
-def _scaled(optimizer: Optimizer, factor: float) -> Iterator[dict[str, float]]:
-    """Multiply the learning rate inside the block. Yields what to call the optimiser with."""
-    if factor == 1.0:
-        yield {}
-    elif not getattr(optimizer, "use_radam", False):
-        yield {"lr_scale": factor}
-    else:
-        # Thinc's RAdam does not read lr_scale. The rate is a number until the next step of its
-        # schedule, and nothing but the step of the weights reads it.
-        rate = optimizer.learn_rate
-        optimizer.learn_rate = rate * factor
-        try:
-            yield {}
-        finally:
-            optimizer.learn_rate = rate
-
-
-def _array(tensor: Tensor) -> Any:
-    """As an array for Thinc's optimisers, on the same device if cupy is there to hold it."""
-    return torch2xp(tensor, ops=None if has_cupy else NumpyOps())

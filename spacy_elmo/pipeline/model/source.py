@@ -7,16 +7,19 @@ from dataclasses import dataclass
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-
-INITIAL_STATES = ("zero", "warm")
+from spacy_elmo.bilm.config import STORED_INITIAL_STATES
+from spacy_elmo.errors import WeightsError
 
 
 @dataclass(frozen=True)
 class Source:
     """What the config says about weights; building one opens nothing.
 
-    weights: A name or a path, None for none. options, vocab: Files that go with it, or None.
-    initial_state: "zero", "warm", or None for what the weights say.
+    Attributes:
+        weights: A name or a path, None for none.
+        options: The options file that goes with it, or None.
+        vocab: The vocabulary that goes with it, or None.
+        initial_state: "zero", "warm", or None for what the weights say.
     """
 
     weights: str | None = None
@@ -32,14 +35,14 @@ class Source:
                 'component refuses it: use "zero" or "warm" here, or '
                 'BiLM.from_pretrained(..., initial_state="carry") outside spaCy'
             )
-        if state is not None and state not in INITIAL_STATES:
+        if state is not None and state not in STORED_INITIAL_STATES:
             raise ValueError(
-                f"initial_state is {state!r}: expected one of {INITIAL_STATES} or null"
+                f"initial_state is {state!r}: expected one of {STORED_INITIAL_STATES} or null"
             )
 
     def exists(self) -> bool:
         """Whether there is something at the place the weights come from."""
-        from spacy_elmo.formats import WeightsError, resolve
+        from spacy_elmo.formats import resolve
 
         try:
             return self.weights is not None and resolve(self.weights).exists()
@@ -49,10 +52,9 @@ class Source:
     def load(self, device: torch.device) -> BiLM:
         """Load the weights.
 
-        Raises WeightsError, a ValueError, when there are none, or something is wrong with them.
+        Raises:
+            WeightsError: When there are none, or something is wrong with them.
         """
-        from spacy_elmo.formats import WeightsError
-
         if self.weights is None:
             raise WeightsError(
                 "the `elmo` component has no weights: give it some with "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,29 +14,30 @@ from torch import Tensor
 
 from spacy_elmo.bilm.characters import PADDING
 from spacy_elmo.pretraining.batches.running import token_inputs
+from spacy_elmo.pretraining.batches.sampling import sample_rows
 from spacy_elmo.pretraining.batches.windows import make_windows
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.run.distributed import Group
-from spacy_elmo.pretraining.step.sampled_softmax import sample_rows
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """One step's data for one process.
 
-    types: What the token layer reads, once per distinct type: character ids, from short words to
-        long ones, or word ids for word input. *Shape:* (n_types, characters) or (n_types,).
-    inputs: Row of `types` at each position. *Shape:* (directions, steps, rows).
-    words: Rows of the softmax that the step touches in any process, negatives first.
-        *Shape:* (n_words,).
-    log_expected: *Shape:* (n_words,).
-    targets: Index into `words` of each target. *Shape:* (directions, n_targets).
-    places: Where the targets stand, as `step * rows + row`; None: everywhere.
-        *Shape:* (directions, n_targets).
-    kept: 1.0 for a row that goes on from its state, 0.0 for one that starts anew. *Shape:* (rows,).
-    n_negatives: How many of `words` are negatives.
-    n_positions: Targets of one direction, over all processes.
+    Attributes:
+        types: What the token layer reads, once per distinct type: character ids, from short words
+            to long ones, or word ids for word input. *Shape:* (n_types, characters) or (n_types,).
+        inputs: Row of `types` at each position. *Shape:* (directions, steps, rows).
+        words: Rows of the softmax that the step touches in any process, negatives first.
+            *Shape:* (n_words,).
+        log_expected: Correction of each row's logit. *Shape:* (n_words,).
+        targets: Index into `words` of each target. *Shape:* (directions, n_targets).
+        places: Where the targets stand, as `step * rows + row`; None: everywhere.
+            *Shape:* (directions, n_targets).
+        kept: 1.0 for a row that goes on from its state, 0.0 for one that starts anew.
+            *Shape:* (rows,).
+        n_negatives: How many of `words` are negatives.
+        n_positions: Targets of one direction, over all processes.
     """
 
     types: Tensor
@@ -49,7 +50,7 @@ class Batch:
     n_negatives: int
     n_positions: int
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> TrainingBatch:
         """The batch on a device, copied without anybody waiting for it."""
         if device.type == "cpu":
             return self
@@ -61,21 +62,40 @@ class Batch:
         return replace(self, **moved)
 
 
+class Share(Protocol):
+    """Which rows are a process's own, of several that train together, and where it computes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the process computes."""
+        ...
+
+    def rows(self, n_rows: int) -> slice:
+        """The process's share of so many rows."""
+        ...
+
+
 class Batches:
     """Makes batches in order, in any process alike: the same step, the same negatives.
 
-    corpus: The text. config: The training config.
-    group: The processes among whom the rows are divided.
+    Args:
+        corpus: The text.
+        config: The training config.
+        group: The process among those that divide the rows.
     """
 
-    def __init__(self, corpus: Corpus, config: PretrainConfig, group: Group) -> None:
+    def __init__(self, corpus: Corpus, config: PretrainConfig, group: Share) -> None:
         self.corpus = corpus
         self.config = config
         self.windows = make_windows(corpus, config)
         self.group = group
 
-    def batch(self, step: int) -> Batch:
-        """The next batch. step: Its number, which seeds what is drawn for it."""
+    def batch(self, step: int) -> TrainingBatch:
+        """The next batch.
+
+        Args:
+            step: Its number, which seeds what is drawn for it.
+        """
         config = self.config
         words = config.model.char_cnn is None
         window = self.windows.next()
@@ -109,7 +129,7 @@ class Batches:
             flat = inside.reshape(len(targets), -1)
             places = torch.from_numpy(np.stack([np.flatnonzero(row) for row in flat]))
         n_directions = len(targets)
-        return Batch(
+        return TrainingBatch(
             types=torch.from_numpy(types),
             inputs=torch.from_numpy(np.ascontiguousarray(index)),
             words=torch.from_numpy(sample.words),
@@ -121,13 +141,14 @@ class Batches:
             n_positions=window.n_positions,
         )
 
-    def ahead(self, first: int) -> Iterator[tuple[Batch, dict[str, Any]]]:
+    def ahead(self, first: int) -> Iterator[tuple[TrainingBatch, dict[str, Any]]]:
         """Batches from a step on, each made while the one before is in use.
 
-        Yields each batch with the state of the windows after it.
+        Yields:
+            Each batch with the state of the windows after it.
         """
 
-        def make(step: int) -> tuple[Batch, dict[str, Any]]:
+        def make(step: int) -> tuple[TrainingBatch, dict[str, Any]]:
             return self.batch(step).to(self.group.device), self.windows.state()
 
         with ThreadPoolExecutor(1) as pool:
@@ -142,9 +163,11 @@ class Batches:
 def _by_length(characters: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Words from short to long, so that the token layer can leave out padding.
 
-    characters: Character ids. *Shape:* (n_types, characters).
+    Args:
+        characters: Character ids. *Shape:* (n_types, characters).
 
-    Returns the ids in the new order, and the new place of each word.
+    Returns:
+        The ids in the new order, and the new place of each word.
     """
     order = np.argsort((characters != PADDING).sum(axis=1), kind="stable")
     places = np.empty_like(order)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.vocabulary import BOS, EOS
+from spacy_elmo.vocabulary import BOS, EOS
 
 Direction = Literal["forward", "backward"]
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
@@ -31,8 +31,9 @@ DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
 class PackedBatch:
     """One step of every row.
 
-    inputs: Type ids. *Shape:* (directions, rows, steps), int64.
-    targets: Word ids. *Shape:* (directions, rows, steps), int64.
+    Attributes:
+        inputs: Type ids. *Shape:* (directions, rows, steps), int64.
+        targets: Word ids. *Shape:* (directions, rows, steps), int64.
     """
 
     inputs: NDArray[np.int64]
@@ -42,17 +43,15 @@ class PackedBatch:
 class PackedStream:
     """Endless batches of packed sentences, which can be stopped and resumed anywhere.
 
-    corpus: The text.
-    n_rows: Rows of the whole batch.
-    n_steps: Positions of a row in one batch (the original's `unroll_steps`).
-    seed: Shuffles the sentences, differently in every epoch; `None` keeps the corpus's order.
-    directions: The directions wanted, as the first axis of a batch.
-    same_text: Whether both directions read the same sentences, so that a batch has half as many
-        different words; if not, each has an order of its own (the original).
-    rows: The rows to return, of all that are planned, for one process of several: with rows 0..k-1
-        in one and k..2k-1 in another, the two see together what one with 2k rows sees.
-
-    Raises `ValueError` for sizes below 1 or rows outside the batch.
+    Args:
+        corpus: The text.
+        n_rows: Rows of a batch.
+        n_steps: Positions of a row in one batch (the original's `unroll_steps`).
+        seed: Shuffles the sentences, differently in every epoch; None keeps the corpus's order, in
+            which the batches are bilm-tf's own to compare with.
+        directions: The directions wanted, as the first axis of a batch.
+        same_text: Whether both directions read the same sentences, so that a batch has half as many
+            different words; if not, each has an order of its own (the original).
     """
 
     def __init__(
@@ -64,32 +63,16 @@ class PackedStream:
         seed: int | None = 0,
         directions: Sequence[Direction] = DIRECTIONS,
         same_text: bool = True,
-        rows: range | None = None,
     ) -> None:
-        rows = range(n_rows) if rows is None else rows
-        if n_rows < 1 or n_steps < 1:
-            raise ValueError(f"rows and steps must be at least 1, not {n_rows} and {n_steps}")
-        if rows.step != 1 or not 0 <= rows.start < rows.stop <= n_rows:
-            raise ValueError(f"{rows} are no rows of a batch of {n_rows}")
         self.corpus = corpus
-        self.n_rows, self.n_steps = n_rows, n_steps
         self.directions = tuple(directions)
-        self.rows = rows
         lengths = np.diff(corpus.sentences)
         n_plans = 1 if same_text else len(self.directions)
         self._plans = [_Plan(lengths, n_rows, n_steps, seed, number) for number in range(n_plans)]
 
-    @property
-    def epoch(self) -> int:
-        """How many times all sentences have been handed out."""
-        plan = self._plans[0]
-        return plan.epoch + plan.taken // len(plan.positions)
-
-    def __iter__(self) -> PackedStream:
-        return self
-
-    def __next__(self) -> PackedBatch:
-        places = [plan.advance(self.rows) for plan in self._plans]
+    def next(self) -> PackedBatch:
+        """The next batch."""
+        places = [plan.advance() for plan in self._plans]
         read = [
             read_symbols(self.corpus, *places[number % len(places)], direction)
             for number, direction in enumerate(self.directions)
@@ -105,7 +88,8 @@ class PackedStream:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state` of a stream with the same corpus and options.
 
-        Raises `ValueError` if it does not fit this stream.
+        Raises:
+            ValueError: If it does not fit this stream.
         """
         plans = state["plans"]
         if len(plans) != len(self._plans):
@@ -125,9 +109,14 @@ def read_symbols(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Inputs (type ids) and targets (word ids) at positions within sentences.
 
-    sentence: Numbers of sentences. offset: Positions in them; 0 is the boundary symbol.
+    Args:
+        corpus: The text.
+        sentence: Numbers of sentences.
+        offset: Positions in them; 0 is the boundary symbol.
+        direction: Which way to read.
 
-    Returns two arrays of the arguments' shape.
+    Returns:
+        Two arrays of the arguments' shape.
     """
     first, end = corpus.sentences[sentence], corpus.sentences[sentence + 1]
     if direction == "forward":
@@ -145,7 +134,12 @@ def read_symbols(
 class _Plan:
     """Which sentence, and how much of it, every row reads in each batch.
 
-    lengths: Words of every sentence. number: Distinguishes the orders of several plans.
+    Args:
+        lengths: Words of every sentence.
+        n_rows: Rows of a batch.
+        n_steps: Positions of a row in one batch.
+        seed: Shuffles the sentences; None: the corpus's order.
+        number: Distinguishes the orders of several plans.
     """
 
     def __init__(
@@ -179,12 +173,11 @@ class _Plan:
             return np.arange(n)
         return np.random.default_rng((self.seed, self.number, epoch)).permutation(n)
 
-    def advance(self, rows: range) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def advance(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Sentence and offset at every position of the next batch.
 
-        rows: The rows to return.
-
-        Returns two arrays. *Shape:* (len(rows), n_steps).
+        Returns:
+            Two arrays. *Shape:* (n_rows, n_steps).
         """
         left = self.positions[self.sentence] - self.offset
         owner = self._hand_out(self.n_steps - left)
@@ -200,17 +193,16 @@ class _Plan:
         excess = np.add.reduceat(size, np.concatenate([[0], last[:-1] + 1])) - self.n_steps
         size[last] -= excess
         self.sentence, self.offset = sentence[last], offset[last] + size[last]
-        begin, end = np.searchsorted(row, [rows.start, rows.stop])
-        size, sentence, offset = size[begin:end], sentence[begin:end], offset[begin:end]
         skipped = np.cumsum(size) - size - offset
-        shape = len(rows), self.n_steps
-        place = np.arange(len(rows) * self.n_steps) - np.repeat(skipped, size)
+        shape = self.n_rows, self.n_steps
+        place = np.arange(self.n_rows * self.n_steps) - np.repeat(skipped, size)
         return np.repeat(sentence, size).reshape(shape), place.reshape(shape)
 
     def _hand_out(self, needs: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give rows, one after the other, sentences until they have the positions they need.
 
-        Returns the row of each sentence handed out.
+        Returns:
+            The row of each sentence handed out.
         """
         # A sentence has two positions at least.
         most = self.n_rows * (self.n_steps // 2 + 1)

@@ -11,12 +11,14 @@ from spacy_elmo.pretraining.corpus.corpus import Corpus
 
 
 class RunningText:
-    """All positions of all sentences in a row: n + 1 for a sentence of n words (see `packing`).
+    """All positions of all sentences in a row: n + 1 for a sentence of n words (see `packed`).
 
-    corpus: The corpus.
+    Args:
+        corpus: The corpus.
 
-    starts: Position of each sentence's boundary symbol, and the end of the last sentence.
-    n_positions: Length of the text.
+    Attributes:
+        starts: Position of each sentence's boundary symbol, and the end of the last sentence.
+        n_positions: Length of the text.
     """
 
     def __init__(self, corpus: Corpus) -> None:

@@ -19,8 +19,9 @@ from spacy_elmo.pretraining.corpus.corpus import Corpus
 class Window:
     """One step of all rows.
 
-    inputs: Type ids. *Shape:* (directions, steps, rows).
-    targets: Word ids; -1 behind the end of a row that is shorter. *Shape:* as inputs.
+    Attributes:
+        inputs: Type ids. *Shape:* (directions, steps, rows).
+        targets: Word ids; -1 behind the end of a row that is shorter. *Shape:* as inputs.
     """
 
     inputs: NDArray[np.int64]
@@ -51,14 +52,14 @@ class Windows(Protocol):
 def make_windows(corpus: Corpus, config: PretrainConfig) -> Windows:
     """The source a config asks for."""
     kinds: dict[str, Callable[[Corpus, PretrainConfig], Windows]] = {
-        "text": Running,
-        "shuffled": Shuffled,
-        "sentences": Sentences,
+        "text": RunningWindows,
+        "shuffled": ShuffledWindows,
+        "sentences": SentenceWindows,
     }
     return kinds[config.order](corpus, config)
 
 
-class Running:
+class RunningWindows:
     """Every row reads the running text on, from a place of its own, and goes round at its end."""
 
     def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
@@ -71,6 +72,7 @@ class Running:
         self.number = 0
 
     def next(self) -> Window:
+        """The next window."""
         positions = self.first + self.number * len(self.steps) + self.steps
         self.number += 1
         places = self.text.find(positions)
@@ -78,13 +80,15 @@ class Running:
         return Window(np.stack([x for x, _ in read]), np.stack([y for _, y in read]))
 
     def state(self) -> dict[str, Any]:
+        """Where the source stands, JSON-able."""
         return {"number": self.number}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of a source with the same corpus and config."""
         self.number = state["number"]
 
 
-class Shuffled:
+class ShuffledWindows:
     """bilm-tf's packing: a row that has used up its sentence takes the next one of the order."""
 
     def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
@@ -98,17 +102,20 @@ class Shuffled:
         )
 
     def next(self) -> Window:
-        batch = next(self.stream)
+        """The next window."""
+        batch = self.stream.next()
         return Window(batch.inputs.transpose(0, 2, 1), batch.targets.transpose(0, 2, 1))
 
     def state(self) -> dict[str, Any]:
+        """Where the source stands, JSON-able."""
         return self.stream.state()
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of a source with the same corpus and config."""
         self.stream.restore(state)
 
 
-class Sentences:
+class SentenceWindows:
     """Rows are sentences, or pieces of long ones, of like length; all start from the zero state."""
 
     # Sentences are sorted by length within so many batches, whose order is then shuffled.
@@ -140,6 +147,7 @@ class Sentences:
         random.shuffle(self.batches)
 
     def next(self) -> Window:
+        """The next window."""
         if self.taken == len(self.batches):
             self._plan(self.epoch + 1, 0)
         rows = self.batches[self.taken]
@@ -157,7 +165,9 @@ class Sentences:
         return Window(np.stack([x for x, _ in windows]), np.stack([y for _, y in windows]))
 
     def state(self) -> dict[str, Any]:
+        """Where the source stands, JSON-able."""
         return {"epoch": self.epoch, "taken": self.taken}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of a source with the same corpus and config."""
         self._plan(state["epoch"], state["taken"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_elmo.pretraining.vocabulary import UNK, check_vocabulary, read_vocabulary, read_words
+from spacy_elmo.errors import CorpusError
+from spacy_elmo.files import read_json
+from spacy_elmo.types import Array, Ints
+from spacy_elmo.vocabulary import UNK, VOCABULARY_FILE, check_vocabulary, read_words
 
 FORMAT = "spacy-elmo.corpus"
 VERSION = 1
 _SIZES = ("n_tokens", "n_sentences", "n_types", "n_vocabulary", "max_characters_per_token")
-
-
-class CorpusError(ValueError):
-    """A folder that is no prepared corpus, or a damaged one."""
 
 
 class Corpus:
@@ -29,20 +27,25 @@ class Corpus:
     from frequent to rare, so the word id of a type is its number if that is below `n_vocabulary`,
     and otherwise that of `<UNK>`.
 
-    path: Folder made by `prepare`.
-    vocabulary: Words to predict, `<S>`, `</S>` and `<UNK>` first, if other than the corpus's own:
-        those of the model that is continued or evaluated. Only word ids depend on it.
+    Args:
+        path: Folder made by `prepare`.
+        vocabulary: Words to predict, `<S>`, `</S>` and `<UNK>` first, if other than the corpus's
+            own: those of the model that is continued or evaluated. Only word ids depend on it.
 
-    Raises `FileNotFoundError`, and `CorpusError` if a file is missing, cut short or does not fit
-    the others.
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        CorpusError: If a file is missing, cut short or does not fit the others, and for words that
+            make no vocabulary.
 
-    meta: What `corpus.json` holds.
-    tokens: Type ids of the running text, without boundary symbols. *Shape:* (n_tokens,), uint32.
-    sentences: Where each sentence starts in `tokens`, and the end of the last.
-        *Shape:* (n_sentences + 1,), int64.
-    vocabulary: The words to predict; a word's place is its id.
-    word_of_type: Word id of every type. *Shape:* (n_types,), int64.
-    characters: Character ids of every type. *Shape:* (n_types, max_characters), uint16.
+    Attributes:
+        meta: What `corpus.json` holds.
+        tokens: Type ids of the running text, without boundary symbols.
+            *Shape:* (n_tokens,), uint32.
+        sentences: Where each sentence starts in `tokens`, and the end of the last.
+            *Shape:* (n_sentences + 1,), int64.
+        vocabulary: The words to predict; a word's place is its id.
+        word_of_type: Word id of every type. *Shape:* (n_types,), int64.
+        characters: Character ids of every type. *Shape:* (n_types, max_characters), uint16.
     """
 
     def __init__(self, path: str | Path, vocabulary: Sequence[str] | None = None) -> None:
@@ -53,9 +56,7 @@ class Corpus:
         self.n_types: int = self.meta["n_types"]
         self.max_characters: int = self.meta["max_characters_per_token"]
         self.tokens: NDArray[np.uint32] = self._map("tokens.npy", np.uint32, self.n_tokens)
-        self.sentences: NDArray[np.int64] = self._map(
-            "sentences.npy", np.int64, self.n_sentences + 1
-        )
+        self.sentences: Ints = self._map("sentences.npy", np.int64, self.n_sentences + 1)
         self.characters: NDArray[np.uint16] = self._map(
             "characters.npy", np.uint16, self.n_types, self.max_characters
         )
@@ -71,12 +72,14 @@ class Corpus:
                     f"{self.path / name} has {found} lines, but corpus.json says {lines}"
                 )
 
-        self.vocabulary = read_vocabulary(self.path)
+        own = read_words(self.path / VOCABULARY_FILE, error=CorpusError)
+        self.vocabulary = own if vocabulary is None else list(vocabulary)
+        source = self.path / VOCABULARY_FILE if vocabulary is None else "the given vocabulary"
+        check_vocabulary(source, self.vocabulary, special="first", error=CorpusError)
         self.word_of_type = np.full(self.n_types, UNK)
-        if vocabulary is None or list(vocabulary) == self.vocabulary:
-            self.word_of_type[: len(self.vocabulary)] = np.arange(len(self.vocabulary))
+        if self.vocabulary == own:
+            self.word_of_type[: len(own)] = np.arange(len(own))
         else:
-            self.vocabulary = check_vocabulary(vocabulary, "the given vocabulary")
             word_id = {word: number for number, word in enumerate(self.vocabulary)}
             self.word_of_type[:] = [word_id.get(word, UNK) for word in self.types]
         self.n_vocabulary = len(self.vocabulary)
@@ -84,7 +87,7 @@ class Corpus:
     @cached_property
     def types(self) -> list[str]:
         """Every type; its place is its id."""
-        return read_words(self.path / "types.txt")
+        return read_words(self.path / "types.txt", error=CorpusError)
 
     def sentence(self, number: int) -> NDArray[np.uint32]:
         """Type ids of one sentence. *Shape:* (n_words,)."""
@@ -100,12 +103,12 @@ class Corpus:
         """Number of sentences."""
         return self.n_sentences
 
-    def _map(self, name: str, dtype: type[np.generic], *shape: int) -> NDArray[Any]:
+    def _map(self, name: str, dtype: type[np.generic], *shape: int) -> Array:
         path = self.path / name
         if not path.is_file():
             raise CorpusError(f"{self.path} is incomplete: there is no {name}")
         try:
-            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise CorpusError(f"{path} is cut short or no array: {error}") from error
         if array.dtype != dtype or array.shape != shape:
@@ -122,11 +125,8 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no such folder: {folder}")
     if not path.is_file():
         raise CorpusError(f"{folder} is no prepared corpus: there is no corpus.json")
-    try:
-        meta = json.loads(path.read_text("utf8"))
-    except ValueError as error:
-        raise CorpusError(f"{path} is damaged: {error}") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+    meta = read_json(path, error=CorpusError)
+    if meta.get("format") != FORMAT:
         raise CorpusError(f"{path} does not describe a prepared corpus")
     if meta.get("version") != VERSION:
         raise CorpusError(

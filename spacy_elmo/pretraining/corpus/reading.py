@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
+from spacy_elmo.errors import CorpusError
+
 Kind = Literal["text", "tokens", "jsonl", "docs"]
 
 BLOCK_BYTES = 1 << 20
@@ -47,20 +49,26 @@ class Block:
 def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[str, Kind]]:
     """The kind of every input, by its suffix (after that of a compression).
 
-    inputs: Paths; `-` is the standard input.
-    tokenized: Whether plain text is one tokenised sentence per line.
+    Args:
+        inputs: Paths; `-` is the standard input.
+        tokenized: Whether plain text is one tokenised sentence per line.
 
-    Returns (path, kind) pairs in the same order.
+    Returns:
+        Pairs (path, kind) in the same order.
 
-    Raises `ValueError` for no input at all, a folder, or a compressed `.spacy` file (it is
-    compressed in itself), and `FileNotFoundError`.
+    Raises:
+        CorpusError: For no input at all, a folder, or a compressed `.spacy` file (it is compressed
+            in itself).
+        FileNotFoundError: If there is no such file.
     """
     kinds: list[tuple[str, Kind]] = []
     for entry in map(str, inputs):
         path = Path(entry)
         if entry != "-":
             if path.is_dir():
-                raise ValueError(f"{entry} is a folder: give the files to read, e.g. {entry}/*.txt")
+                raise CorpusError(
+                    f"{entry} is a folder: give the files to read, e.g. {entry}/*.txt"
+                )
             if not path.exists():
                 raise FileNotFoundError(f"no such file: {entry}")
         compressed = path.suffix.lower() in _COMPRESSIONS
@@ -70,11 +78,11 @@ def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[st
             kind = "jsonl"
         elif suffix == ".spacy":
             if compressed:
-                raise ValueError(f"{entry}: a .spacy file must be decompressed first")
+                raise CorpusError(f"{entry}: a .spacy file must be decompressed first")
             kind = "docs"
         kinds.append((entry, kind))
     if not kinds:
-        raise ValueError("no input: give at least one file, or - for the standard input")
+        raise CorpusError("no input: give at least one file, or - for the standard input")
     return kinds
 
 
@@ -96,10 +104,15 @@ def read_blocks(
     A line of plain text longer than `BLOCK_BYTES` is cut at a space (at the end of a character if
     there is none), so that a file without line ends needs no more memory than any other.
 
-    inputs: As from `check_inputs`.
-    advance: Called with the number of bytes, as stored, read since the last call.
+    Args:
+        inputs: As from `check_inputs`.
+        advance: Called with the number of bytes, as stored, read since the last call.
 
-    Raises `ValueError` for a truncated or damaged compressed file.
+    Yields:
+        The blocks.
+
+    Raises:
+        CorpusError: For a truncated or damaged compressed file.
     """
     for source, kind in inputs:
         if kind == "docs":
@@ -115,7 +128,7 @@ def read_blocks(
                 except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
                     if stream is raw:
                         raise
-                    raise ValueError(f"{source} is truncated or damaged: {error}") from error
+                    raise CorpusError(f"{source} is truncated or damaged: {error}") from error
 
 
 class _Readable(Protocol):

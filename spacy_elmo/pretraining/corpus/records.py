@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from itertools import groupby
 
+from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.reading import Block
 
 Record = str | list[str]
@@ -15,12 +16,16 @@ Record = str | list[str]
 def read_records(block: Block, counts: Counter[str]) -> list[list[Record]]:
     """The paragraphs and tokenised sentences of a block's lines, in order.
 
-    counts: Added to: `lines`, `empty_lines`, `cut_lines`, `undecodable_bytes`.
+    Args:
+        block: The block.
+        counts: Added to: `lines`, `empty_lines`, `cut_lines`, `undecodable_bytes`.
 
-    Returns groups of neighbours of one kind.
+    Returns:
+        Groups of neighbours of one kind.
 
-    Raises `ValueError`, naming file and line, for a line of JSONL that is no object with a string
-    `text` or a list of strings `tokens`.
+    Raises:
+        CorpusError: For a line of JSONL that is no object with a string `text` or a list of
+            strings `tokens`; it names file and line.
     """
     lines = decode_lines(block.data, counts)
     counts["lines"] -= block.cut  # its last line goes on in the next block
@@ -65,14 +70,14 @@ def _read_json(line: str, where: str, counts: Counter[str]) -> list[Record]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: no JSON: {error}") from error
+        raise CorpusError(f"{where}: no JSON: {error}") from error
     if isinstance(record, dict):
         text, words = record.get("text"), record.get("tokens")
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return [[_encodable(word, counts) for word in words]] if words else []
         if isinstance(text, str) and words is None:
             return list(filter(None, map(str.strip, _encodable(text, counts).split("\n"))))
-    raise ValueError(
+    raise CorpusError(
         f'{where}: expected an object with a string "text" or a list of strings "tokens"'
     )
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.reading import Block
 from spacy_elmo.pretraining.corpus.records import read_records
-from spacy_elmo.pretraining.vocabulary import BOS, EOS, SYMBOLS
+from spacy_elmo.types import Bools, Ints
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -30,13 +32,16 @@ LONGEST_RUN = 1000
 # 0.8 kB), so the pipeline is made afresh before that takes more than some 250 MB.
 MOST_STRINGS = 300_000
 
+_LINE_BREAKS = str.maketrans("\r\n", "  ")
+
 
 @dataclass(frozen=True)
 class Settings:
     """How to find words and sentences.
 
-    language: Language of the blank pipeline.
-    pipeline: Name or path of a pipeline to use instead.
+    Attributes:
+        language: Language of the blank pipeline.
+        pipeline: Name or path of a pipeline to use instead.
     """
 
     language: str = "en"
@@ -47,9 +52,10 @@ class Settings:
 class Segmented:
     """Sentences of a block.
 
-    words: Its distinct words.
-    ids: Index into `words` of every word of the running text. *Shape:* (n_tokens,).
-    lengths: Words of each sentence, at least one. *Shape:* (n_sentences,).
+    Attributes:
+        words: Its words; one may stand twice.
+        ids: Index into `words` of every word of the running text. *Shape:* (n_tokens,).
+        lengths: Words of each sentence, at least one. *Shape:* (n_sentences,).
     """
 
     words: list[str]
@@ -58,7 +64,11 @@ class Segmented:
 
 
 class Segmenter:
-    """Finds the sentences and words in blocks of every kind."""
+    """Finds the sentences and words in blocks of every kind.
+
+    Args:
+        settings: How to find them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -68,10 +78,16 @@ class Segmenter:
     def __call__(self, block: Block) -> tuple[list[Segmented], Counter[str]]:
         """Segment one block.
 
-        Returns the sentences, in order, and counts of what was read, dropped and repaired.
+        Args:
+            block: The block.
 
-        Raises `ValueError` for damaged JSONL or an unreadable `.spacy` file, and for a language or
-        `OSError` for a pipeline that cannot be loaded.
+        Returns:
+            The sentences, in order, and counts of what was read, dropped and repaired.
+
+        Raises:
+            CorpusError: For damaged JSONL or an unreadable `.spacy` file.
+            ValueError: For a language that cannot be loaded.
+            OSError: For a pipeline that cannot be loaded.
         """
         counts: Counter[str] = Counter()
         if block.kind == "docs":
@@ -142,23 +158,23 @@ class Segmenter:
         return _without_non_words(words, ids, starts, counts)
 
 
-def sentence_starts(
-    stop: NDArray[np.bool_], plain: NDArray[np.bool_], lengths: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def sentence_starts(stop: Bools, plain: Bools, lengths: Ints) -> Bools:
     """The rule of spaCy's `sentencizer`, for the tokens of many docs at once.
 
     A sentence starts at a doc's first token, and at a plain token (no punctuation) if one of the
     tokens since the plain token before it ends sentences.
 
-    stop: Whether each token ends sentences. *Shape:* (n_tokens,).
-    plain: Whether each token is no punctuation. *Shape:* (n_tokens,).
-    lengths: Tokens per doc. *Shape:* (n_docs,).
+    Args:
+        stop: Whether each token ends sentences. *Shape:* (n_tokens,).
+        plain: Whether each token is no punctuation. *Shape:* (n_tokens,).
+        lengths: Tokens per doc. *Shape:* (n_docs,).
 
-    Returns whether a sentence starts at each token. *Shape:* (n_tokens,).
+    Returns:
+        Whether a sentence starts at each token. *Shape:* (n_tokens,).
     """
     lengths = lengths[lengths > 0]
     doc_starts = np.cumsum(lengths) - lengths
-    stops_before: NDArray[np.int64] = np.cumsum(stop) - stop
+    stops_before: Ints = np.cumsum(stop) - stop
     at = np.flatnonzero(plain)
     doc_start = np.repeat(doc_starts, lengths)[at]
     since = doc_start.copy()  # the plain token before, or the start of the doc
@@ -170,7 +186,11 @@ def sentence_starts(
 
 
 def read_docs(path: str, vocab: Vocab) -> list[Doc]:
-    """The Docs of a `.spacy` file. Raises `ValueError` if it is none."""
+    """The Docs of a `.spacy` file.
+
+    Raises:
+        CorpusError: If it is none.
+    """
     from spacy.tokens import DocBin
 
     try:
@@ -178,7 +198,7 @@ def read_docs(path: str, vocab: Vocab) -> list[Doc]:
     except OSError:
         raise
     except Exception as error:  # damaged data fails in many ways, all meaning the same
-        raise ValueError(f"{path} is no readable .spacy file: {error}") from error
+        raise CorpusError(f"{path} is no readable .spacy file: {error}") from error
 
 
 def _cut_runs(text: str, counts: Counter[str]) -> str:
@@ -203,20 +223,29 @@ def _from_words(sentences: list[list[str]], counts: Counter[str]) -> Segmented:
 
 
 def _without_non_words(
-    words: list[str], ids: NDArray[np.int64], starts: NDArray[np.bool_], counts: Counter[str]
+    words: list[str], ids: Ints, starts: Bools, counts: Counter[str]
 ) -> Segmented:
-    """Leave out whitespace and literal boundary symbols, and sentences that hold nothing else."""
-    boundary = np.array([word in (SYMBOLS[BOS], SYMBOLS[EOS]) for word in words], dtype=bool)
+    """Leave out whitespace and literal boundary symbols, and sentences that hold nothing else.
+
+    Words must fit on a line, so line breaks within them become spaces.
+    """
+    boundary = np.array([word in (BOS_WORD, EOS_WORD) for word in words], dtype=bool)
     space = np.array([not word.strip() for word in words], dtype=bool)
-    counts["boundary_symbols"] += int(boundary[ids].sum())
     good = ~(boundary | space)
+    # Only a token that was given or merged can hold a line break.
+    broken = np.array(["\n" in word or "\r" in word for word in words], dtype=bool) & good
+    counts["boundary_symbols"] += int(boundary[ids].sum())
+    counts["line_breaks"] += int(broken[ids].sum())
     kept = good[ids]
     sentence = np.cumsum(starts) - 1
     lengths = np.bincount(sentence[kept], minlength=1)
     renumber = np.cumsum(good) - 1
     return Segmented(
-        # Only a token that was given or merged can hold a line feed; it must fit on a line.
-        words=[word.replace("\n", " ") for word, ok in zip(words, good, strict=True) if ok],
+        words=[
+            word.translate(_LINE_BREAKS) if breaks else word
+            for word, ok, breaks in zip(words, good, broken, strict=True)
+            if ok
+        ],
         ids=renumber[ids[kept]].astype(np.uint32),
         lengths=lengths[lengths > 0].astype(np.uint32),
     )

@@ -25,9 +25,17 @@ def segment_blocks(
 ) -> Iterator[Result]:
     """Segment blocks, in order, holding a few per process at a time.
 
-    n_process: Processes; 1 works in this process, -1 takes as many as there are cores.
+    Args:
+        blocks: The blocks.
+        settings: How to segment them.
+        n_process: Processes; 1 works in this process, -1 takes as many as there are cores.
 
-    Raises `ValueError` for an unusable `n_process`, and `ChildProcessError` if a worker dies.
+    Yields:
+        Per block its sentences, and counts of what was read, dropped and repaired.
+
+    Raises:
+        ValueError: For an unusable `n_process`.
+        ChildProcessError: If a worker dies.
     """
     if n_process == -1:
         n_process = os.cpu_count() or 1

@@ -7,7 +7,7 @@ Of a sentence of n words the forward direction predicts `w1 .. wn </S>` and the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
 from spacy_elmo.pretraining.batches.running import RunningText, token_inputs
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.step.language_model import LayerStates, full_loss, run_direction
-from spacy_elmo.pretraining.vocabulary import BOS, EOS, UNK
+from spacy_elmo.vocabulary import BOS, EOS, UNK
 
 # Sentences sorted by length together, and tokens computed at once.
 CHUNK = 512
@@ -31,8 +32,10 @@ BATCH_TOKENS = 4096
 class Perplexity:
     """Perplexity of each direction on some text.
 
-    directions: Forward, and backward if there is one. n_tokens: Predicted tokens per direction.
-    n_unknown: How many of them are `<UNK>`.
+    Attributes:
+        directions: Forward, and backward if there is one.
+        n_tokens: Predicted tokens per direction.
+        n_unknown: How many of them are `<UNK>`.
     """
 
     directions: tuple[float, ...]
@@ -41,7 +44,7 @@ class Perplexity:
 
     @property
     def average(self) -> float:
-        """exp of the mean loss of both directions.
+        """The perplexity of both directions: exp of their mean loss.
 
         >>> round(Perplexity((50.0, 200.0), 10, 1).average, 6)
         100.0
@@ -73,11 +76,15 @@ class _Sums:
         if self.n_tokens == 0:
             raise ValueError("no text to measure perplexity on")
         means = (self.losses / self.n_tokens).tolist()
-        return Perplexity(tuple(map(_exp, means)), self.n_tokens, self.n_unknown)
+        return Perplexity(tuple(map(perplexity_of, means)), self.n_tokens, self.n_unknown)
 
 
 def check_can_score(lm: BiLM) -> None:
-    """Raises ValueError for a model without a softmax or without its vocabulary."""
+    """Check that a model has what perplexity needs.
+
+    Raises:
+        ValueError: For a model without a softmax or without its vocabulary.
+    """
     if lm.softmax is None or lm.vocabulary is None:
         raise ValueError(
             "this model has no softmax with a vocabulary, which perplexity needs: use a model that "
@@ -86,24 +93,31 @@ def check_can_score(lm: BiLM) -> None:
 
 
 @torch.no_grad()
-def sentence_perplexity(lm: BiLM, sentences: Iterable[Sequence[str]]) -> Perplexity:
-    """Perplexity where every sentence starts from the model's initial state.
+def sentence_perplexity(
+    lm: BiLM, sentences: Iterable[Sequence[str]], *, initial_state: str | None = None
+) -> Perplexity:
+    """Perplexity where every sentence starts from the same initial state.
 
-    lm: A model with a softmax and its vocabulary. sentences: Lists of words; empty ones are left
-    out.
+    Args:
+        lm: A model with a softmax and its vocabulary.
+        sentences: Lists of words; empty ones are left out.
+        initial_state: "zero" or "warm"; None: what the model has in use.
 
-    Raises ValueError for a model without a softmax, and for no text at all.
+    Raises:
+        ValueError: The model has no softmax or no such state, or there is no text at all.
     """
     check_can_score(lm)
     assert lm.softmax is not None
     assert lm.vocabulary is not None
-    if lm.initial_state == "carry":
+    initial_state = initial_state or lm.initial_state
+    if initial_state == "carry":
         raise ValueError('sentences on their own have no state to carry: use "zero" or "warm"')
     ids = {word: number for number, word in enumerate(lm.vocabulary)}
     width = lm.config.projection_dim
     sums = _Sums(lm)
     for batch in _batches(sentences):
-        top = lm(batch, boundaries=True)[-1]
+        start = lm.start(initial_state, len(batch))
+        top = lm.run(batch, start, boundaries=True)[0][-1]
         lengths = torch.tensor([len(words) + 2 for words in batch], device=lm.device)
         numbered = ((BOS, *(ids.get(word, UNK) for word in words), EOS) for words in batch)
         targets = torch.tensor(list(chain.from_iterable(numbered)), device=lm.device)
@@ -122,12 +136,26 @@ def sentence_perplexity(lm: BiLM, sentences: Iterable[Sequence[str]]) -> Perplex
 
 @torch.no_grad()
 def running_perplexity(
-    lm: BiLM, corpus: Corpus, *, max_tokens: int | None = None, n_rows: int = 64, n_steps: int = 32
+    lm: BiLM,
+    corpus: Corpus,
+    *,
+    max_tokens: int | None = None,
+    n_rows: int = 64,
+    n_steps: int = 32,
+    check: Callable[[], None] = lambda: None,
 ) -> Perplexity:
     """Perplexity on running text, read in parallel by rows whose state is never reset.
 
-    max_tokens: Measure about so many, spread over the text; None: all. n_rows: Readers at most;
-    a short text has fewer. n_steps: Positions computed at once.
+    Args:
+        lm: A model with a softmax.
+        corpus: The text, its targets numbered by the model's vocabulary.
+        max_tokens: Measure about so many, spread over the text; None: all.
+        n_rows: Readers at most; a short text has fewer.
+        n_steps: Positions computed at once.
+        check: Called before each of these; what it raises ends the measurement.
+
+    Raises:
+        ValueError: For a model without a softmax.
     """
     check_can_score(lm)
     assert lm.softmax is not None
@@ -140,6 +168,7 @@ def running_perplexity(
     sums = _Sums(lm)
     states = [LayerStates.zero(lm, n_rows) for _ in range(lm.config.n_directions)]
     for first in range(0, int(lengths.max()), n_steps):
+        check()
         steps = np.arange(first, min(first + n_steps, int(lengths.max())))[:, None]
         inside = torch.from_numpy((steps < lengths).reshape(-1)).to(lm.device)
         found = text.find(starts[:-1] + steps)
@@ -158,7 +187,12 @@ def running_perplexity(
 
 
 def some_sentences(corpus: Corpus, max_tokens: int | None = None) -> Iterator[list[str]]:
-    """Sentences from all over a corpus. max_tokens: About so many words; None: all."""
+    """Sentences from all over a corpus.
+
+    Args:
+        corpus: The text.
+        max_tokens: About so many words; None: all.
+    """
     every = 1 if max_tokens is None else max(1, round(corpus.n_tokens / max_tokens))
     return islice(corpus.words(), 0, None, every)
 
@@ -167,17 +201,13 @@ def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[list[str]]]:
     """Sentences of like length together."""
     waiting = (list(words) for words in sentences if len(words))
     while chunk := sorted(islice(waiting, CHUNK), key=len):
-        batch: list[list[str]] = []
-        size = 0
-        for words in chunk:
-            if batch and size + len(words) > BATCH_TOKENS:
-                yield batch
-                batch, size = [], 0
-            batch.append(words)
-            size += len(words)
-        yield batch
+        yield from batched(chunk, len, max_size=BATCH_TOKENS)
 
 
-def _exp(value: float) -> float:
-    """exp, or infinity where it overflows, as an untrained model's may."""
-    return math.exp(value) if value < 700.0 else math.inf
+def perplexity_of(loss: float) -> float:
+    """Perplexity of a mean loss, or infinity where it overflows, as an untrained model's may.
+
+    >>> perplexity_of(0.0), perplexity_of(1000.0)
+    (1.0, inf)
+    """
+    return math.exp(loss) if loss < 700.0 else math.inf

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.corpus.prepare import COUNTS, READ, prepare
+from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
+from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.corpus.reading import OTHER_THAN_PLAIN
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
@@ -16,7 +17,7 @@ from spacy_elmo.pretraining.perplexity.exact import (
     running_perplexity,
     sentence_perplexity,
 )
-from spacy_elmo.pretraining.vocabulary import write_words
+from spacy_elmo.vocabulary import write_vocabulary
 
 # How WikiText writes a mark inside a word: ` @-@ ` for `-`, and so on.
 WIKITEXT_MARKS = (b"-", b",", b".")
@@ -35,21 +36,27 @@ def measure(
 ) -> Perplexity:
     """Perplexity with the full softmax.
 
-    lm: A model with a softmax and its vocabulary.
-    source: Text of any kind that `prepare` reads, or a folder made by it.
-    state: What sentences start from: "zero", "warm", or "carry", the state after the sentence
-        before (running text); None: what the weights say.
-    language, pipeline, tokenized: How to find sentences and words, as for `prepare`.
-    wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like, in plain text.
-    tell: Is given a line for everything that was dropped or repaired in the text.
+    Args:
+        lm: A model with a softmax and its vocabulary.
+        source: Text of any kind that `prepare` reads, or a folder made by it.
+        state: What sentences start from: "zero", "warm", or "carry", the state after the sentence
+            before (running text); None: what the weights say.
+        language: Whose tokenizer finds words, as for `prepare`.
+        pipeline: What finds sentences and words, as for `prepare`.
+        tokenized: Whether plain text is one sentence per line, words between spaces.
+        wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like, in plain
+            text.
+        tell: Is given a line for everything that was dropped or repaired in the text.
 
-    Raises ValueError for a model without a softmax, a state it does not have, unusable text, and
-    `wikitext` for anything but an uncompressed file of plain text.
+    Raises:
+        ValueError: For a model without a softmax, a state it does not have, unusable text, and
+            `wikitext` for anything but an uncompressed file of plain text.
     """
     check_can_score(lm)
     assert lm.vocabulary is not None
-    if state is not None:
-        lm.initial_state = state
+    state = state or lm.initial_state
+    if state != "carry":
+        lm.start(state, 1)  # raises where there is none, before the text is read
     with tempfile.TemporaryDirectory() as folder:
         path = Path(source)
         prepared = (path / "corpus.json").is_file()
@@ -60,7 +67,7 @@ def measure(
             )
         if not prepared:
             path = Path(folder) / "corpus"
-            write_words(Path(folder) / "vocab.txt", lm.vocabulary)
+            write_vocabulary(Path(folder) / "vocab.txt", lm.vocabulary)
             cnn = lm.config.char_cnn
             meta = prepare(
                 [_undone(source, Path(folder)) if wikitext else source],
@@ -75,9 +82,9 @@ def measure(
                 if meta[name] and name not in READ:
                     tell(f"{source}: {meta[name]:,} {meaning}")
         corpus = Corpus(path, lm.vocabulary)
-        if lm.initial_state == "carry":
+        if state == "carry":
             return running_perplexity(lm, corpus)
-        return sentence_perplexity(lm, corpus.words())
+        return sentence_perplexity(lm, corpus.words(), initial_state=state)
 
 
 def _undone(source: str | Path, folder: Path) -> Path:

@@ -10,7 +10,11 @@ from spacy_elmo.pretraining.config import PretrainConfig
 def progress(config: PretrainConfig, tokens: int, seconds: float, tokens_per_epoch: int) -> float:
     """Share of the budget used up, 1.0 or more at its end; 0.0 without a budget.
 
-    tokens: Tokens seen. seconds: Time spent.
+    Args:
+        config: The training config, which holds the budget.
+        tokens: Tokens seen.
+        seconds: Time spent.
+        tokens_per_epoch: Tokens of the corpus.
 
     >>> progress(PretrainConfig(tokens=1000, seconds=60.0), 250, 30.0, 10_000)
     0.5

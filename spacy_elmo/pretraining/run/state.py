@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining.batches.batches import Batch, Batches
+from spacy_elmo.pretraining.batches.batches import Batches, TrainingBatch
 from spacy_elmo.pretraining.batches.running import RunningText
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run.checkpoint import Checkpoint
 from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.schedule import learning_rate, progress
-from spacy_elmo.pretraining.step.gradients import Gradients, Stepper
+from spacy_elmo.pretraining.step.gradients import StepGradients, Stepper
 from spacy_elmo.pretraining.step.language_model import (
     LayerStates,
     dense_parameters,
@@ -33,14 +33,18 @@ COUNTERS = ("step", "tokens", "seconds", "rate_factor")
 class Training:
     """Model, optimizer, position in the text and LSTM states of a training.
 
-    corpus: The text.
-    config: The training config; with word input, `n_words` becomes the corpus's.
-    group: The processes that train together.
-    lm: Weights to start from, with a softmax over the corpus's vocabulary; None: random ones.
-    init: What these weights are called.
+    Args:
+        corpus: The text.
+        config: The training config; with word input, `n_words` becomes the corpus's.
+        group: The processes that train together.
+        lm: Weights to start from, with a softmax over the corpus's vocabulary; None: random ones.
+        init: What these weights are called.
 
-    Attributes that count: `step` and `tokens` done, `seconds` spent, `rate_factor` (a factor of the
-    learning rate, halved at every roll-back).
+    Attributes:
+        step: Steps taken.
+        tokens: Tokens predicted.
+        seconds: Time spent.
+        rate_factor: A factor of the learning rate, halved at every roll-back.
     """
 
     def __init__(
@@ -83,16 +87,26 @@ class Training:
         return progress(self.config, self.tokens, self.seconds, self.tokens_per_epoch)
 
     def rate(self, share: float) -> float:
-        """Learning rate of the next step. share: Of the budget, as all processes see it."""
+        """Learning rate of the next step.
+
+        Args:
+            share: How much of the budget is used up, as all processes see it.
+        """
         return self.rate_factor * learning_rate(self.config, self.step, share)
 
-    def advance(self, batch: Batch, windows: dict[str, Any], rate: float) -> tuple[Tensor, Tensor]:
+    def advance(
+        self, batch: TrainingBatch, windows: dict[str, Any], rate: float
+    ) -> tuple[Tensor, Tensor]:
         """Take one step.
 
-        windows: State of the batches' source after this batch.
+        Args:
+            batch: What to read.
+            windows: State of the batches' source after this batch.
+            rate: The learning rate.
 
-        Returns the loss summed over the positions of each direction, and the norm of the gradients
-        before clipping, both on the device.
+        Returns:
+            The loss summed over the positions of each direction, and the norm of the gradients
+            before clipping, both on the device.
         """
         gradients = self.stepper(batch, self.states, self.step, self.scale)
         norm = self._combine(gradients)
@@ -102,8 +116,8 @@ class Training:
         self.tokens += batch.n_positions
         return gradients.losses, norm
 
-    def _combine(self, gradients: Gradients) -> Tensor:
-        """Add up the processes' gradients and clip them in place. Returns their norm before."""
+    def _combine(self, gradients: StepGradients) -> Tensor:
+        """Add up the processes' gradients and clip them in place; their norm before is returned."""
         values = [*gradients.dense.values(), *(value for _, value in gradients.rows.values())]
         self.group.add([*values, gradients.losses])
         if self.scale is not None:

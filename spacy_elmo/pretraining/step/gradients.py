@@ -8,8 +8,8 @@ badly over cores, and here nothing waits at a barrier within each.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining.batches.batches import Batch
+from spacy_elmo.bilm.inference.threads import run_side_by_side
+from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.step.language_model import LayerStates, dense_parameters, run_direction
 from spacy_elmo.pretraining.step.precision import TYPES, LossScale, autocast
@@ -31,13 +32,14 @@ CHUNKS = 4
 
 
 @dataclass(frozen=True)
-class Gradients:
+class StepGradients:
     """What a batch gives.
 
-    losses: Sum of the loss over the positions of each direction. *Shape:* (directions,).
-    states: Each direction's state after the window.
-    dense: Gradient of each parameter that is no table.
-    rows: For each table, the distinct rows touched and their gradients.
+    Attributes:
+        losses: Sum of the loss over the positions of each direction. *Shape:* (directions,).
+        states: Each direction's state after the window.
+        dense: Gradient of each parameter that is no table.
+        rows: For each table, the distinct rows touched and their gradients.
     """
 
     losses: Tensor
@@ -49,8 +51,10 @@ class Gradients:
 class Stepper:
     """Computes the gradients of batches.
 
-    lm: The model. config: The training config. rank: Number of the process, which draws its own
-    dropout.
+    Args:
+        lm: The model.
+        config: The training config.
+        rank: Number of the process, which draws its own dropout.
     """
 
     def __init__(self, lm: BiLM, config: PretrainConfig, rank: int = 0) -> None:
@@ -60,14 +64,11 @@ class Stepper:
         self.config = config
         self.rank = rank
         self.n_directions = lm.config.n_directions
-        self.pool = None
+        # Threads of PyTorch's for each direction, the same all through a training: its results
+        # depend on it. None where the directions run one after the other.
+        self.share: int | None = None
         if lm.device.type == "cpu" and self.n_directions > 1:
-            # Told in each thread: what a new one would start with differs between libraries, and
-            # the results depend on it.
-            share = max(1, torch.get_num_threads() // self.n_directions)
-            self.pool = ThreadPoolExecutor(
-                self.n_directions, initializer=torch.set_num_threads, initargs=(share,)
-            )
+            self.share = max(1, torch.get_num_threads() // self.n_directions)
         self.dense = dense_parameters(lm)
         self.token_names = [name for name in self.dense if name.startswith("token_encoder.")]
         self.layer_names = [
@@ -78,13 +79,19 @@ class Stepper:
         self.dense_order = [*chain.from_iterable(self.layer_names), *self.token_names]
 
     def __call__(
-        self, batch: Batch, states: list[LayerStates], step: int, scale: LossScale | None = None
-    ) -> Gradients:
+        self,
+        batch: TrainingBatch,
+        states: list[LayerStates],
+        step: int,
+        scale: LossScale | None = None,
+    ) -> StepGradients:
         """Gradients of the mean over directions and positions of the loss.
 
-        states: Of each direction before the window; used with `carry_state`.
-        step: Number of the step, which seeds the dropout.
-        scale: Scales the loss, for float16.
+        Args:
+            batch: What to read.
+            states: Of each direction before the window; used with `carry_state`.
+            step: Number of the step, which seeds the dropout.
+            scale: Scales the loss, for float16.
         """
         config = self.config
         if not batch.inputs.shape[2]:
@@ -133,19 +140,19 @@ class Stepper:
             dense.update(zip(names, gradients[3:], strict=True))
         if self.token_names:
             dense.update(self._embed_backward(embedded, shared[0]))
-        return Gradients(
+        return StepGradients(
             torch.stack([result[0] for result in results]),
             [result[1] for result in results],
             dense,
             self._rows(batch, *shared),
         )
 
-    def _nothing(self, batch: Batch, states: list[LayerStates]) -> Gradients:
+    def _nothing(self, batch: TrainingBatch, states: list[LayerStates]) -> StepGradients:
         """What a process gives that has no row of a batch: zeros, to be added to the others'."""
         vectors = self.softmax.weight.new_zeros(len(batch.types), self.lm.config.projection_dim)
         weight = torch.zeros_like(self.softmax.weight[batch.words])
         bias = torch.zeros_like(self.softmax.bias[batch.words])
-        return Gradients(
+        return StepGradients(
             bias.new_zeros(self.n_directions),
             states,
             {name: torch.zeros_like(self.dense[name]) for name in self.dense_order},
@@ -153,7 +160,7 @@ class Stepper:
         )
 
     def _rows(
-        self, batch: Batch, vectors: Tensor, weight: Tensor, bias: Tensor
+        self, batch: TrainingBatch, vectors: Tensor, weight: Tensor, bias: Tensor
     ) -> dict[str, tuple[Tensor, Tensor]]:
         rows = {"softmax.bias": (batch.words, bias)}
         if self.config.share_embedding_softmax:
@@ -174,7 +181,7 @@ class Stepper:
 
     def _embed(self, types: Tensor) -> list[list[Embedded]]:
         """The token layer, its share of the types in each thread."""
-        n_threads, n_chunks = (1, 1) if self.pool is None else (self.n_directions, CHUNKS)
+        n_threads, n_chunks = (1, 1) if self.share is None else (self.n_directions, CHUNKS)
 
         def embed(thread: int) -> list[Embedded]:
             # Types stand from short to long: the shares are alike, and a chunk's are of like
@@ -199,9 +206,10 @@ class Stepper:
         return dict(zip(self.token_names, summed, strict=True))
 
     def _side_by_side(self, function: Callable[[int], Result], n: int) -> list[Result]:
-        if self.pool is None or n == 1:
-            return [function(number) for number in range(n)]
-        return list(self.pool.map(function, range(n)))
+        jobs = [partial(function, number) for number in range(n)]
+        if self.share is None:
+            return [job() for job in jobs]
+        return run_side_by_side(jobs, share=self.share)
 
 
 def sum_of(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.token_encoder import WordEmbedding
+from spacy_elmo.bilm.walk import walk
 from spacy_elmo.pretraining.step.recurrence import run_window, run_window_fused
 
 # Positions whose full softmax is computed at once: 25 MB of logits for 50,000 words.
@@ -23,7 +25,9 @@ POSITIONS_AT_ONCE = 128
 class LayerStates:
     """h and c of every layer of one direction.
 
-    h: *Shape:* (n_layers, P, rows). c: *Shape:* (n_layers, C, rows).
+    Attributes:
+        h: *Shape:* (n_layers, P, rows).
+        c: *Shape:* (n_layers, C, rows).
     """
 
     h: Tensor
@@ -39,7 +43,11 @@ class LayerStates:
         )
 
     def kept(self, kept: Tensor) -> LayerStates:
-        """With zeros in some rows. kept: 1.0 or 0.0. *Shape:* (rows,)."""
+        """With zeros in some rows.
+
+        Args:
+            kept: 1.0 or 0.0. *Shape:* (rows,).
+        """
         return LayerStates(self.h * kept, self.c * kept)
 
 
@@ -48,7 +56,11 @@ def new_model(
 ) -> BiLM:
     """A biLM with a softmax, randomly initialised as bilm-tf does.
 
-    tied: The softmax's weights are the word embedding.
+    Args:
+        config: Sizes.
+        vocabulary: Words of the softmax.
+        tied: The softmax's weights are the word embedding.
+        seed: Of the random weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -87,13 +99,6 @@ def dense_parameters(lm: BiLM) -> dict[str, nn.Parameter]:
     return {name: value for name, value in lm.named_parameters() if name not in rows}
 
 
-def layers_of(lm: BiLM, direction: int) -> list[LSTMLayer]:
-    """The LSTM layers of a direction: 0 forward, 1 backward."""
-    stack = (lm.forward_layers, lm.backward_layers)[direction]
-    assert stack is not None
-    return list(stack)
-
-
 def run_direction(
     lm: BiLM,
     direction: int,
@@ -105,22 +110,29 @@ def run_direction(
 ) -> tuple[Tensor, LayerStates]:
     """Run the layers of a direction over a window.
 
-    inputs: Token vectors. *Shape:* (steps, rows, P).
-    states: The rows' states before the window.
-    dropout: Share of values dropped from each layer's input and from the output, drawn anew at
-        every step. As in bilm-tf a skip connection adds the dropped input.
+    Args:
+        lm: The model.
+        direction: 0 forward, 1 backward.
+        inputs: Token vectors. *Shape:* (steps, rows, P).
+        states: The rows' states before the window.
+        dropout: Share of values dropped from each layer's input and from the output, drawn anew at
+            every step. As in bilm-tf a skip connection adds the dropped input.
+        generator: What draws them.
 
-    Returns the last layer's output, *Shape:* (steps * rows, P), and the states after the window.
+    Returns:
+        The last layer's output, *Shape:* (steps * rows, P), and the states after the window.
     """
-    values = inputs.transpose(1, 2)
-    last_h, last_c = [], []
-    for number, layer in enumerate(layers_of(lm, direction)):
-        values = drop(values, dropout, generator)
-        outputs, h, c = _run_layer(layer, values, states.h[number], states.c[number])
-        values = outputs + values if number and lm.config.use_skip_connections else outputs
-        last_h.append(h)
-        last_c.append(c)
-    values = drop(values, dropout, generator)
+    steps = walk(
+        _run_layer,
+        lm.directions()[direction][1],
+        inputs.transpose(1, 2),
+        states.h,
+        states.c,
+        skip=lm.config.use_skip_connections,
+        dropout=partial(drop, share=dropout, generator=generator),
+    )
+    outputs, last_h, last_c = zip(*steps, strict=True)
+    values = drop(outputs[-1], dropout, generator)
     flat = values.transpose(1, 2).reshape(-1, lm.config.projection_dim)
     return flat, LayerStates(torch.stack(last_h), torch.stack(last_c))
 
@@ -147,7 +159,10 @@ def drop(values: Tensor, share: float, generator: torch.Generator | None) -> Ten
 def full_loss(softmax: Softmax, hidden: Tensor, targets: Tensor) -> Tensor:
     """Loss of each position with the full softmax, in nats.
 
-    hidden: *Shape:* (positions, P). targets: Word ids. *Shape:* (positions,).
+    Args:
+        softmax: The output layer.
+        hidden: Outputs of the last LSTM layer. *Shape:* (positions, P).
+        targets: Word ids. *Shape:* (positions,).
     """
     losses = []
     for start in range(0, len(hidden), POSITIONS_AT_ONCE):

@@ -1,24 +1,35 @@
-"""AdamW and Adagrad, for whole tensors and for the few rows of a table that a step touches.
+"""The optimizer: PyTorch's own for whole tensors, ours for the rows of a table that a step touches.
 
-A table's rows without a gradient are left alone. For Adagrad that is exact: a zero gradient
-changes nothing. For Adam it is the lazy variant: a row's moments and its bias correction count the
-steps that touched it.
+`torch.optim.Adagrad` adds its epsilon to the root, as `torch.optim.AdamW` does; with an epsilon of
+0 it is bilm-tf's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.step.rows import RowOptimizer
+
+# What PyTorch calls the moments that checkpoints hold under names of their own.
+MOMENTS = {"adamw": {"mean": "exp_avg", "square": "exp_avg_sq"}, "adagrad": {"square": "sum"}}
 
 
 class Optimizer:
-    """Updates parameters from given gradients; its state is a flat dict of tensors.
+    """Updates parameters from given gradients.
 
-    dense: Parameters updated whole. tables: Parameters updated by rows.
+    Args:
+        config: The training config.
+        dense: Parameters updated whole. Those of one axis (biases) do not decay.
+        tables: Parameters updated by rows.
+
+    Attributes:
+        state: All moments as a flat dict, by the names that checkpoints use (`mean.*`, `square.*`,
+            `count.*`). The tensors are the optimizers' own: copying into them restores it.
     """
 
     def __init__(
@@ -27,22 +38,26 @@ class Optimizer:
         dense: Mapping[str, nn.Parameter],
         tables: Mapping[str, nn.Parameter],
     ) -> None:
-        self.config = config
         self.dense = dict(dense)
-        self.tables = dict(tables)
-        self.state: dict[str, Tensor] = {}
-        adam = config.optimizer == "adamw"
-        for name, parameter in {**self.dense, **self.tables}.items():
-            if adam:
-                self.state[f"mean.{name}"] = torch.zeros_like(parameter)
-                self.state[f"square.{name}"] = torch.zeros_like(parameter)
-            else:
-                start = config.initial_accumulator
-                self.state[f"square.{name}"] = torch.full_like(parameter, start)
-        for name, parameter in self.tables.items():
-            if adam:
-                self.state[f"count.{name}"] = parameter.new_zeros(len(parameter))
-        self.steps = 0
+        self.rows = RowOptimizer(config, tables)
+        self.optimizer = _optimizer(config, list(self.dense.values()))
+        self.state = dict(self.rows.state)
+        for name, parameter in self.dense.items():
+            moments = self.optimizer.state[parameter]
+            for ours, theirs in MOMENTS[config.optimizer].items():
+                self.state[f"{ours}.{name}"] = moments[theirs]
+        self._steps = 0
+
+    @property
+    def steps(self) -> int:
+        """Number of steps taken, on which AdamW's bias correction depends."""
+        return self._steps
+
+    @steps.setter
+    def steps(self, number: int) -> None:
+        self._steps = number
+        for parameter in self.dense.values():
+            self.optimizer.state[parameter]["step"].fill_(number)
 
     @torch.no_grad()
     def step(
@@ -53,79 +68,50 @@ class Optimizer:
     ) -> None:
         """Update.
 
-        gradients: One per dense parameter.
-        row_gradients: For a table, the distinct rows touched and their gradients.
+        Args:
+            gradients: One per dense parameter.
+            row_gradients: For a table, the distinct rows touched and their gradients.
+            learning_rate: That of this step.
         """
-        self.steps += 1
-        names = list(self.dense)
-        values: list[Tensor] = [self.dense[name] for name in names]
-        given = [gradients[name] for name in names]
-        if self.config.optimizer == "adamw":
-            self._adamw(names, values, given, learning_rate)
-        else:
-            self._adagrad(names, values, given, learning_rate)
-        for name, (rows, gradient) in row_gradients.items():
-            if self.config.optimizer == "adamw":
-                self._adam_rows(name, rows, gradient, learning_rate)
-            else:
-                self._adagrad_rows(name, rows, gradient, learning_rate)
+        self._steps += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        for name, parameter in self.dense.items():
+            # The fused kernels read memory in order, whatever the strides.
+            parameter.grad = gradients[name].contiguous()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.rows.step(row_gradients, learning_rate)
 
-    def _adamw(
-        self,
-        names: Sequence[str],
-        values: list[Tensor],
-        gradients: list[Tensor],
-        learning_rate: float,
-    ) -> None:
-        config = self.config
-        means = [self.state[f"mean.{name}"] for name in names]
-        squares = [self.state[f"square.{name}"] for name in names]
-        torch._foreach_lerp_(means, gradients, 1.0 - config.beta1)
-        torch._foreach_mul_(squares, config.beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1.0 - config.beta2)
-        decayed = [value for value in values if value.dim() > 1]
-        if config.weight_decay and decayed:
-            torch._foreach_mul_(decayed, 1.0 - learning_rate * config.weight_decay)
-        scale = list(torch._foreach_sqrt(squares))
-        torch._foreach_mul_(scale, (1.0 - config.beta2**self.steps) ** -0.5)
-        torch._foreach_add_(scale, config.epsilon)
-        size = learning_rate / (1.0 - config.beta1**self.steps)
-        torch._foreach_addcdiv_(values, means, scale, -size)
 
-    def _adagrad(
-        self,
-        names: Sequence[str],
-        values: list[Tensor],
-        gradients: list[Tensor],
-        learning_rate: float,
-    ) -> None:
-        squares = [self.state[f"square.{name}"] for name in names]
-        torch._foreach_addcmul_(squares, gradients, gradients, 1.0)
-        scale = list(torch._foreach_sqrt(squares))
-        torch._foreach_add_(scale, self.config.epsilon)
-        torch._foreach_addcdiv_(values, gradients, scale, -learning_rate)
-
-    def _adam_rows(self, name: str, rows: Tensor, gradient: Tensor, learning_rate: float) -> None:
-        config, state = self.config, self.state
-        table = self.tables[name]
-        count = state[f"count.{name}"][rows] + 1.0
-        mean = state[f"mean.{name}"][rows].lerp_(gradient, 1.0 - config.beta1)
-        square = state[f"square.{name}"][rows].mul_(config.beta2)
-        square.addcmul_(gradient, gradient, value=1.0 - config.beta2)
-        state[f"count.{name}"].index_copy_(0, rows, count)
-        state[f"mean.{name}"].index_copy_(0, rows, mean)
-        state[f"square.{name}"].index_copy_(0, rows, square)
-        if table.dim() > 1:
-            count = count.unsqueeze(1)
-        scale = square.div_(1.0 - config.beta2**count).sqrt_().add_(config.epsilon)
-        mean.div_(1.0 - config.beta1**count)
-        table.index_add_(0, rows, mean.div_(scale), alpha=-learning_rate)
-
-    def _adagrad_rows(
-        self, name: str, rows: Tensor, gradient: Tensor, learning_rate: float
-    ) -> None:
-        squares = self.state[f"square.{name}"]
-        square = squares[rows].addcmul_(gradient, gradient)
-        squares.index_copy_(0, rows, square)
-        scale = square.sqrt_().add_(self.config.epsilon)
-        self.tables[name].index_add_(0, rows, gradient / scale, alpha=-learning_rate)
+def _optimizer(config: PretrainConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """PyTorch's optimizer, its state there before the first step."""
+    if config.optimizer == "adagrad":
+        return torch.optim.Adagrad(
+            parameters,
+            initial_accumulator_value=config.initial_accumulator,
+            eps=config.epsilon,
+            foreach=True,
+        )
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [value for value in parameters if (value.dim() > 1) == decays],
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for decays in (True, False)
+    ]
+    options: dict[str, Any] = {"betas": (config.beta1, config.beta2), "eps": config.epsilon}
+    try:
+        optimizer = torch.optim.AdamW(groups, **options, fused=True)
+        fused = True
+    except RuntimeError:  # not on this device, with this PyTorch
+        optimizer = torch.optim.AdamW(groups, **options, foreach=True)
+        fused = False
+    for parameter in parameters:
+        optimizer.state[parameter] = {
+            # The fused kernel counts where it runs.
+            "step": torch.zeros((), device=parameter.device if fused else "cpu"),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
+    return optimizer

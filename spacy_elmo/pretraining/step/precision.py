@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+# Steps without an overflow after which the loss scale doubles, as in torch.amp.GradScaler.
+GROWTH_STEPS = 2000
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -22,14 +24,14 @@ def autocast(device: torch.device, precision: str) -> Iterator[None]:
 class LossScale:
     """Scales the loss so that float16 gradients do not vanish, without asking the device.
 
-    The scale doubles after `growth_steps` steps without an overflow and halves at each, whose
-    gradients become zeros.
+    The scale doubles after 2000 steps without an overflow and halves at each, whose gradients
+    become zeros. `torch.amp.GradScaler` does the same, but waits for the device at every step to
+    learn of an overflow, and knows only gradients that stand in `.grad`.
     """
 
-    def __init__(self, device: torch.device, growth_steps: int = 2000) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.value = torch.full((), 2.0**16, device=device)
         self.good_steps = torch.zeros((), device=device)
-        self.growth_steps = growth_steps
 
     def unscale(self, gradients: list[Tensor]) -> None:
         """Undo the scale in place, or set gradients to zero that overflowed; adapt the scale."""
@@ -41,7 +43,7 @@ class LossScale:
         self.good_steps = torch.where(
             finite, self.good_steps + 1, torch.zeros_like(self.good_steps)
         )
-        grow = self.good_steps >= self.growth_steps
+        grow = self.good_steps >= GROWTH_STEPS
         self.value = torch.where(
             finite, torch.where(grow, self.value * 2, self.value), self.value / 2
         )

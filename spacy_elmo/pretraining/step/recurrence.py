@@ -26,15 +26,19 @@ def run_window(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run one layer of one direction over a window of equally long rows.
 
-    inputs: *Shape:* (steps, P, rows).
-    h, c: State before the first step. *Shape:* (P, rows) and (C, rows).
-    weight, bias: Gates in the order input, forget, output, cell input; the bias with the forget
-        gate's constant. *Shape:* (4C, 2P) and (4C,).
-    projection: *Shape:* (P, C), or None where C equals P.
-    cell_clip, proj_clip: Bounds, or None.
+    Args:
+        inputs: *Shape:* (steps, P, rows).
+        h: Output of the step before the first. *Shape:* (P, rows).
+        c: Cells of the step before the first. *Shape:* (C, rows).
+        weight: Gates in the order input, forget, output, cell input. *Shape:* (4C, 2P).
+        bias: Of the gates, with the forget gate's constant. *Shape:* (4C,).
+        projection: *Shape:* (P, C), or None where C equals P.
+        cell_clip: Bound of the cells, or None.
+        proj_clip: Bound of the projected outputs, or None.
 
-    Returns the outputs, *Shape:* (steps, P, rows), and h and c after the last step, which carry no
-    gradient: a window is where back-propagation through time ends.
+    Returns:
+        The outputs, *Shape:* (steps, P, rows), and h and c after the last step, which carry no
+        gradient: a window is where back-propagation through time ends.
     """
     outputs: tuple[Tensor, Tensor, Tensor] = _Window.apply(  # type: ignore[no-untyped-call]
         inputs, h, c, weight, bias, projection, cell_clip, proj_clip
@@ -49,9 +53,10 @@ def run_window_fused(
     width = inputs.shape[1]
     # PyTorch's gates stand in the order input, forget, cell input, output.
     weight, bias = (torch.cat([i, f, g, o]) for i, f, o, g in (weight.chunk(4), bias.chunk(4)))
-    weights = [weight[:, :width], weight[:, width:], bias, torch.zeros_like(bias)]
+    parts = [weight[:, :width], weight[:, width:], bias, torch.zeros_like(bias)]
     if projection is not None:
-        weights.append(projection)
+        parts.append(projection)
+    weights = [part.contiguous() for part in parts]
     before = [state.to(inputs.dtype).t().unsqueeze(0).contiguous() for state in (h, c)]
     outputs, last_h, last_c = torch._VF.lstm(
         inputs.transpose(1, 2).contiguous(), before, weights, True, 1, 0.0, True, False, False

@@ -1,0 +1,136 @@
+"""Loading and saving weights of any format, by name or path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.errors import WeightsError, problem
+from spacy_elmo.formats import hdf5, native
+
+# In the order they are tried. A new format is a module with a `Format`, and its line here.
+FORMATS = (
+    native.FORMAT,
+    hdf5.FORMAT,
+)
+
+# Names of models that come with the package.
+PACKAGED = ("en_elmo_sm",)
+MODELS = Path(__file__).parent.parent / "models"
+
+
+def load(
+    source: str | Path,
+    *,
+    options: str | Path | None = None,
+    vocab: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> BiLM:
+    """Load weights.
+
+    Args:
+        source: Name of a packaged model, or path of weights in any of `FORMATS`.
+        options: The options file of HDF5 weights, if it is not beside them.
+        vocab: The vocabulary of HDF5 weights (one word per line), if it is not beside them.
+        device: Where the weights go.
+
+    Returns:
+        The model, its tensors float32. Memory rises by their size and a few megabytes: they are
+        read straight into the parameters.
+
+    Raises:
+        WeightsError: If anything about the weights is wrong.
+    """
+    path = resolve(source)
+    given = {"options": options, "vocab": vocab}
+    paths = {kind: None if file is None else Path(file) for kind, file in given.items()}
+    for kind, file in paths.items():
+        if file is not None and not file.is_file():
+            raise problem(file, "is no file", f"Correct the path given as `{kind}`")
+    try:
+        known = next((known for known in FORMATS if known.recognise(path)), None)
+    except OSError as error:
+        raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
+    if known is None:
+        raise problem(path, f"holds no weights ({_contents(path)})", _expected())
+    # Weights loaded on first use, inside inference mode, must not be good for inference only.
+    with torch.inference_mode(False):
+        return known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
+
+
+def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
+    """Write weights: completely, or not at all.
+
+    Args:
+        lm: The model.
+        path: A path that ends in .hdf5 or .h5 becomes an HDF5 file with its options file beside it,
+            any other a native directory.
+        dtype: "float32", exact to the bit, or "float16" for a native directory of half the size,
+            the form of packaged models.
+
+    Raises:
+        WeightsError: If something else is in the way, the weights are not finite (in `dtype`), or
+            the disk does not take them.
+    """
+    path = Path(path)
+    writers = {suffix: known.write for known in FORMATS if known.write for suffix in known.suffixes}
+    write = writers.get(path.suffix.lower(), writers[""])
+    try:
+        write(lm, path, dtype=dtype)
+    except OSError as error:
+        advice = "Make room, or choose another place; what was there before is unchanged"
+        raise problem(path, f"could not be written ({error})", advice) from error
+
+
+def resolve(source: str | Path) -> Path:
+    """The path of weights that are given by name or path.
+
+    Args:
+        source: Name of a packaged model, or a path.
+
+    Returns:
+        The path, which exists.
+
+    Raises:
+        WeightsError: If there is no such thing; it says how to get weights.
+    """
+    if source in PACKAGED:
+        path = MODELS / str(source)
+        if not path.is_dir():
+            raise WeightsError(
+                f"the model {str(source)!r} is not part of this installation of spacy-elmo. "
+                f"{_how_to_get_weights()}"
+            )
+        return path
+    try:
+        path = Path(source).expanduser()
+        exists = bool(str(source)) and path.exists()
+    except (OSError, RuntimeError):  # a name too long for the system, or nobody's home directory
+        exists = False
+    if not exists:
+        raise WeightsError(
+            f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
+            f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
+        )
+    return path
+
+
+def _how_to_get_weights() -> str:
+    return (
+        "Give the path of weights you have (AllenNLP or bilm-tf HDF5 files work as they are, or "
+        "after `spacy elmo convert`), or train some with `spacy elmo pretrain`."
+    )
+
+
+def _expected() -> str:
+    return "Expected " + ", or ".join(known.description for known in FORMATS)
+
+
+def _contents(path: Path) -> str:
+    if not path.is_dir():
+        return "a file of an unknown kind"
+    names = sorted(file.name for file in path.iterdir())
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"found {', '.join(names[:8]) or 'nothing'}{more}"

@@ -1,0 +1,46 @@
+"""A language model as bytes: safetensors, with config and vocabulary beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import srsly
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.errors import problem
+
+
+def bilm_to_bytes(lm: BiLM) -> bytes:
+    """The language model as bytes."""
+    from spacy_elmo.formats.assemble import config_to_store
+
+    tensors = {name: tensor.contiguous() for name, tensor in lm.state_dict().items()}
+    message = {
+        "config": config_to_store(lm).to_dict(),
+        "vocabulary": lm.vocabulary,
+        "weights": save_tensors(tensors),
+    }
+    data: bytes = srsly.msgpack_dumps(message)
+    return data
+
+
+def bilm_from_bytes(data: bytes) -> BiLM:
+    """The language model that `bilm_to_bytes` wrote.
+
+    Raises:
+        WeightsError: For bytes that do not hold one.
+    """
+    from spacy_elmo.formats.assemble import assemble
+
+    source = Path("(bytes)")
+    try:
+        message = srsly.msgpack_loads(data)
+        config = BiLMConfig.from_dict(message["config"])
+        tensors = load_tensors(message["weights"])
+        return assemble(source, config, message["vocabulary"], tensors)
+    except Exception as error:  # each layer of the bytes has errors of its own
+        what = f"hold no language model of this package: {error}"
+        raise problem(source, what, "Give what to_bytes gave") from error

@@ -1,0 +1,85 @@
+"""The settings of the `elmo` component: the one list of them, with their defaults and ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+CACHES = ("memory", "disk")
+
+
+@dataclass(frozen=True)
+class ElmoSettings:
+    """What the config says of an `elmo` component, beside its model.
+
+    Read from the config whenever a pipeline is loaded, and never saved with the weights: so
+    `spacy.load(path, config={"components.elmo.keep_layers": True})` changes it.
+
+    Attributes:
+        frozen: Leave the weights of the language model as they are in training.
+        keep_layers: Keep all layers on the Doc (`._.elmo_layers`), not only the mixed vectors.
+        attribute: Name of the extension attributes: "elmo" gives `._.elmo`, `._.elmo_vectors`,
+            `._.elmo_layers` and `._.elmo_similarity`.
+        set_tensor: Put a copy of the vectors into `doc.tensor`, too.
+        set_hooks: Make `.vector` and `.similarity` of Docs, spans and tokens use the vectors. Hooks
+            do not come back from `nlp.pipe(n_process=2)`: see `spacy_elmo.set_hooks`.
+        center_similarity: Subtract the mean vector before a cosine, where the weights carry one.
+        learn_rate_factor: What the optimizer's learning rate is multiplied by for the language
+            model, when it is not frozen.
+        batch_tokens: Bound of the tokens computed together; None: by memory (128 MB of output).
+        type_cache_size: Word types whose context-free vector is kept; None: 65,536.
+        precision: Float type of the LSTM layers' products: "float32", or for a GPU "bfloat16"
+            (vectors are off by 0.3 % of their norm with `en_elmo_sm`) or "float16" (0.03 %).
+            Training the language model itself is always done in float32.
+        cache: Keep the layers of all texts read since training began, so that only the first epoch
+            computes them: "memory", "disk" (a temporary file) or None. For a frozen model only.
+        cache_gb: Bound of that cache, in 10^9 bytes. One token takes 4 bytes times layers times
+            width.
+        cache_half: Keep it in float16: half the size, with a relative error of up to 5e-4.
+        device: A PyTorch device; None: that of Thinc's current ops (`spacy.require_gpu`).
+
+    Raises:
+        ValueError: For a number out of its range, or an unknown precision, cache or device.
+    """
+
+    frozen: bool = True
+    keep_layers: bool = False
+    attribute: str = "elmo"
+    set_tensor: bool = False
+    set_hooks: bool = False
+    center_similarity: bool = True
+    learn_rate_factor: float = 1.0
+    batch_tokens: int | None = None
+    type_cache_size: int | None = None
+    precision: str = "float32"
+    cache: str | None = None
+    cache_gb: float = 4.0
+    cache_half: bool = False
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
+        _check_at_least(1, "batch_tokens", self.batch_tokens)
+        _check_at_least(0, "type_cache_size", self.type_cache_size)
+        _check_at_least(0, "cache_gb", self.cache_gb)
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision is {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
+            )
+        if self.cache is not None and self.cache not in CACHES:
+            raise ValueError(f"cache is {self.cache!r}: expected one of {CACHES}, or null")
+        if self.device is not None:
+            try:
+                torch.device(self.device)
+            except RuntimeError as error:
+                raise ValueError(
+                    f'device = "{self.device}" is no device of PyTorch: expected "cpu", "cuda", '
+                    '"cuda:1" ...'
+                ) from error
+
+
+def _check_at_least(least: int, name: str, value: float | None) -> None:
+    if value is not None and value < least:
+        raise ValueError(f"{name} is {value}: expected at least {least}")
