@@ -11,6 +11,10 @@ from typing import Any
 
 import torch
 
+from benchmarks.measure import peak_gflops, seconds
+from benchmarks.plain_training import PlainTraining
+from benchmarks.report import Report
+from benchmarks.text import Text
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.pretraining.batches.batches import Batch
 from spacy_elmo.pretraining.config import RECIPES, PretrainConfig
@@ -20,11 +24,6 @@ from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.state import Training
 from spacy_elmo.pretraining.step.language_model import LayerStates, run_direction
 from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
-
-from .measure import peak_gflops, seconds
-from .plain_training import PlainTraining
-from .report import Report
-from .text import Text
 
 N_WORDS = 50_000  # the recipe's vocabulary
 
