@@ -16,7 +16,7 @@ from benchmarks.plain_training import PlainTraining
 from benchmarks.report import Report
 from benchmarks.text import Text
 from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.pretraining.batches.batches import Batch
+from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import RECIPES, PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
@@ -85,7 +85,7 @@ def step_flops(sizes: BiLMConfig, config: PretrainConfig, n_types: float) -> flo
     return 6.0 * (tokens * per_token + n_types * per_type)
 
 
-def profile(training: Training, batch: Batch, whole: float) -> dict[str, float]:
+def profile(training: Training, batch: TrainingBatch, whole: float) -> dict[str, float]:
     """Seconds of the parts of a step, each run in all threads as in the step itself."""
     lm, stepper, config = training.lm, training.stepper, training.config
     n_directions = config.model.n_directions
