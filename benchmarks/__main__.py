@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import caching, memory, pipeline, scaling, throughput, training
-from .measure import machine
-from .report import Report
-from .text import DEFAULT_FOLDER, read_text
+from benchmarks import caching, memory, pipeline, scaling, throughput, training
+from benchmarks.measure import machine
+from benchmarks.report import Report
+from benchmarks.text import DEFAULT_FOLDER, read_text
 
 PARTS = ("throughput", "pipeline", "memory", "scaling", "training", "caching")
 

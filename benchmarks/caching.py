@@ -12,9 +12,9 @@ from spacy.training.batchers import minibatch_by_words
 from spacy.vocab import Vocab
 from thinc.api import Adam
 
-from .measure import seconds
-from .report import Report
-from .text import Text
+from benchmarks.measure import seconds
+from benchmarks.report import Report
+from benchmarks.text import Text
 
 WEIGHTS = "en_elmo_sm"
 BATCH_WORDS = 1000  # where the batches of spaCy's own configs end up

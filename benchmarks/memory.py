@@ -8,11 +8,10 @@ import tempfile
 from itertools import cycle, islice
 from pathlib import Path
 
+from benchmarks.measure import in_new_process, random_lm
+from benchmarks.report import Report
+from benchmarks.text import read_text
 from spacy_elmo import BiLM
-
-from .measure import in_new_process, random_lm
-from .report import Report
-from .text import read_text
 
 MIB = 2**20
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import spacy
 from spacy.language import Language
 
+from benchmarks.measure import best_of, random_lm, seconds
+from benchmarks.plain import PlainELMo
+from benchmarks.report import Report
+from benchmarks.text import Text
 from spacy_elmo import BiLM
-
-from .measure import best_of, random_lm, seconds
-from .plain import PlainELMo
-from .report import Report
-from .text import Text
 
 # Twelve words, as the figure for one short text asks.
 SHORT = "The old bank by the river raised its rates again last week"

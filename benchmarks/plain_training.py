@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining.batches.batches import Batch
+from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import PretrainConfig
 
 
@@ -38,7 +38,7 @@ class PlainTraining:
             [None] * lm.config.n_layers for _ in range(lm.config.n_directions)
         ]
 
-    def step(self, batch: Batch) -> float:
+    def step(self, batch: TrainingBatch) -> float:
         """One step. Returns the mean loss."""
         vectors = self.token_encoder(batch.types)
         losses = []
@@ -57,7 +57,7 @@ class PlainTraining:
         self.optimizer.step()
         return loss.item()
 
-    def _loss(self, hidden: Tensor, batch: Batch, targets: Tensor) -> Tensor:
+    def _loss(self, hidden: Tensor, batch: TrainingBatch, targets: Tensor) -> Tensor:
         negatives = batch.words[: batch.n_negatives]
         words = batch.words[targets]
         weight, bias, expected = self.softmax.weight, self.softmax.bias, batch.log_expected

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import chain, cycle, islice
 
-from .measure import best_of, random_lm, seconds
-from .report import Report
-from .text import Text
+from benchmarks.measure import best_of, random_lm, seconds
+from benchmarks.report import Report
+from benchmarks.text import Text
 
 
 def measure(report: Report, text: Text, n_sentences: int) -> None:

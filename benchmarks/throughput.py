@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .measure import best_of, lstm_flops, peak_gflops, random_lm, seconds
-from .plain import PlainELMo
-from .report import Report
-from .text import Text
+from benchmarks.measure import best_of, lstm_flops, peak_gflops, random_lm, seconds
+from benchmarks.plain import PlainELMo
+from benchmarks.report import Report
+from benchmarks.text import Text
 
 AIMS = {
     "1024/128": {"share": "at least 0.70", "plain": "at least 15x", "cold": "at least 0.6"},

@@ -11,8 +11,12 @@ from typing import Any
 
 import torch
 
+from benchmarks.measure import peak_gflops, seconds
+from benchmarks.plain_training import PlainTraining
+from benchmarks.report import Report
+from benchmarks.text import Text
 from spacy_elmo.bilm.config import BiLMConfig
-from spacy_elmo.pretraining.batches.batches import Batch
+from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import RECIPES, PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
@@ -20,11 +24,6 @@ from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.state import Training
 from spacy_elmo.pretraining.step.language_model import LayerStates, run_direction
 from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
-
-from .measure import peak_gflops, seconds
-from .plain_training import PlainTraining
-from .report import Report
-from .text import Text
 
 N_WORDS = 50_000  # the recipe's vocabulary
 
@@ -86,7 +85,7 @@ def step_flops(sizes: BiLMConfig, config: PretrainConfig, n_types: float) -> flo
     return 6.0 * (tokens * per_token + n_types * per_type)
 
 
-def profile(training: Training, batch: Batch, whole: float) -> dict[str, float]:
+def profile(training: Training, batch: TrainingBatch, whole: float) -> dict[str, float]:
     """Seconds of the parts of a step, each run in all threads as in the step itself."""
     lm, stepper, config = training.lm, training.stepper, training.config
     n_directions = config.model.n_directions

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import zipfile
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +183,13 @@ def test_commands_run_again_where_a_change_goes_unseen(name: str) -> None:
     unseen = any(var in " ".join(command["script"]) for var in ("${vars.text}", "${vars.weights}"))
     # weasel never skips a command without outputs.
     assert command.get("no_skip", False) == (unseen and bool(made(command)))
+
+
+def test_modules_it_runs_exist() -> None:
+    lines = [line for command in raw_commands().values() for line in command["script"]]
+    found = {name for line in lines for name in re.findall(r"-m (evaluation\.\w+)", line)}
+    assert len(found) >= 6
+    assert all(find_spec(name) for name in found)
 
 
 def test_workflows_need_what_they_fetch_or_make() -> None:

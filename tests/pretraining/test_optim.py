@@ -222,3 +222,45 @@ def test_what_decays(changes: dict[str, Any]) -> None:
     }
     for name in named.keys() - kept:
         torch.testing.assert_close(named[name], before[name] * (1.0 - 0.5 * 0.4), msg=name)
+
+
+@pytest.mark.parametrize(
+    ("values", "moments"), [(ADAMW, {"mean", "square"}), (ADAGRADS[0], {"square"})], ids=str
+)
+def test_checkpoints_name_the_moments_as_ever(values: dict[str, Any], moments: set[str]) -> None:
+    """Whatever PyTorch calls them: checkpoints of any version are read by any other."""
+    state = _of_both(values, _parameters({**DENSE, **TABLES})).state
+    expected = {f"{moment}.{name}" for moment in moments for name in (*DENSE, *TABLES)}
+    if values is ADAMW:
+        expected |= {f"count.{name}" for name in TABLES}
+    assert state.keys() == expected
+
+
+@pytest.mark.parametrize("values", [ADAMW, *ADAGRADS], ids=str)
+def test_a_copied_state_goes_on_to_the_bit(values: dict[str, Any]) -> None:
+    found = _parameters({**DENSE, **TABLES})
+    optimizer = _of_both(values, found)
+    gradients = _gradients({**DENSE, **TABLES})
+    for number in range(3):
+        _step_rows(optimizer, number, gradients[number])
+    other = _copies(found)
+    again = _of_both(values, other)
+    for name, tensor in optimizer.state.items():
+        again.state[name].copy_(tensor)
+    again.steps = optimizer.steps
+    for number in range(3, len(RATES)):
+        _step_rows(optimizer, number, gradients[number])
+        _step_rows(again, number, gradients[number])
+    for name, value in found.items():
+        assert torch.equal(other[name], value), name
+
+
+@pytest.mark.parametrize("values", [ADAMW, ADAGRADS[0]], ids=str)
+def test_gradients_may_lie_in_memory_as_they_like(values: dict[str, Any]) -> None:
+    gradient = torch.arange(12.0, dtype=torch.float64).reshape(3, 4).t()
+    ended = []
+    for given in (gradient, gradient.contiguous()):
+        parameters = _parameters({"weight": (4, 3)})
+        Optimizer(config(**values), parameters, {}).step({"weight": given}, {}, 0.1)
+        ended.append(parameters["weight"])
+    assert torch.equal(*ended)

@@ -1,0 +1,8 @@
+"""The experiments behind the tables of the documentation: `python -m evaluation.NAME`, run in the
+root of a checkout.
+
+Word senses: `coarsewsd`, `wic`, `random_pairs`, `contexts` (beside other kinds of vectors). Layers:
+`probe`. Pipelines with and without the language model: `rows` makes every `row`, `table` prints
+them. Pretraining: `training_study`. The rest is what these share: `encoders`, `readers`, `tasks`,
+`report`.
+"""
