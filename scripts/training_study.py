@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from spacy_elmo.bilm.size import n_parameters
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.perplexity.exact import (
@@ -23,8 +24,8 @@ from spacy_elmo.pretraining.perplexity.exact import (
     sentence_perplexity,
     some_sentences,
 )
-from spacy_elmo.pretraining.report.output import WARM_SENTENCES
 from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.finish import WARM_SENTENCES
 from spacy_elmo.pretraining.run.state import Training
 
 HELDOUT_TOKENS = 12_000
@@ -45,7 +46,7 @@ def train(corpus: Corpus, heldout: Corpus, config: PretrainConfig) -> dict[str, 
         training.advance(batch, windows, training.rate(share))
     minutes = (time.monotonic() - start) / 60
     lm = training.lm
-    count = sum(p.numel() for name, p in lm.named_parameters() if not name.startswith("softmax."))
+    count = n_parameters(lm)
     sentences = list(some_sentences(heldout, HELDOUT_TOKENS))
     found = {
         "parameters": f"{count / 1e6:.2f}",

@@ -21,9 +21,11 @@ class CommandFiles(TyperGroup):
     """Commands read from the files of this folder; mistakes in the input shown as one line."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands, in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, imported now, or None."""
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
@@ -33,12 +35,13 @@ class CommandFiles(TyperGroup):
         return get_command(command)
 
     def invoke(self, ctx: Any) -> Any:
+        """Run a command; what the package raises for bad input ends it with one line."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # `... | head`: Typer ends the process quietly
         except (OSError, ValueError) as error:
-            # What the package raises for bad input: the message is written for the user.
+            # An ElmoError, a wrong option, a missing file: the message is written for the user.
             if ctx.params["traceback"]:
                 raise
             typer.echo(f"Error: {error}", err=True)

@@ -34,10 +34,9 @@ def evaluate(
 
     It is exp of the mean loss per predicted token; </S> and <S> are counted, <UNK> is one class.
     """
-    import json
-
     from wasabi import msg
 
+    from spacy_elmo.files import write_json
     from spacy_elmo.formats import load
     from spacy_elmo.pretraining.perplexity.measure import measure
     from spacy_elmo.pretraining.run.distributed import usable_device
@@ -77,4 +76,4 @@ def evaluate(
     typer.echo(f"Perplexity, sentences from the state {state or lm.initial_state!r}")
     msg.table(rows, header=header, divider=True, aligns=["l", *"r" * (len(header) - 1)])
     if output is not None:
-        output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf8")
+        write_json(output, figures, allow_nan=True)

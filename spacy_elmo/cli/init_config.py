@@ -79,13 +79,20 @@ def elmo_config(
 ) -> Config:
     """A filled training config with `elmo` and pipes that listen to it.
 
-    lang: Language code.
-    pipeline: Names of factories; those that take no vectors stay as they are.
-    weights: Name or path, written as it is.
-    width, depth, features: As in `init_config`; a width of None: no layers.
+    Args:
+        lang: Language code.
+        pipeline: Names of factories; those that take no vectors stay as they are.
+        weights: Name or path, written as it is.
+        width: Width of each pipe's own layers; None: it has none.
+        depth: Layers of an encoder of each pipe's own on top; 0: no encoder.
+        features: Whether each pipe has features of the words themselves, too.
 
-    Raises ValueError for a pipe that spaCy does not know, when none of them can listen, and for
-    layers without a width.
+    Returns:
+        The config.
+
+    Raises:
+        ValueError: For a pipe that spaCy does not know, when none of them can listen, and for
+            layers without a width.
     """
     from spacy.cli.init_config import init_config as recommended
     from spacy.util import load_model_from_config

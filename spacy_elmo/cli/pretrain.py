@@ -32,6 +32,7 @@ def pretrain(
     """
     from spacy_elmo.pretraining.config import read_config
     from spacy_elmo.pretraining.pretrain import pretrain as run
+    from spacy_elmo.pretraining.report.progress import Progress
 
     made = read_config(config, epochs, tokens, seconds)
-    run(corpus, out, made, heldout=heldout, init=init, device=device)
+    run(corpus, out, made, heldout=heldout, init=init, device=device, progress=Progress())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spacy_elmo.pretraining.config import read_config
 from spacy_elmo.pretraining.pretrain import pretrain
+from spacy_elmo.pretraining.report.progress import Progress
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             heldout=given.heldout,
             init=given.init,
             device=given.device,
+            progress=Progress(),
         )
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)

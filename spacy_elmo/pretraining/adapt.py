@@ -17,12 +17,19 @@ from spacy_elmo.pretraining.step.language_model import new_model, tie
 def adapt(lm: BiLM, corpus: Corpus, config: PretrainConfig) -> tuple[BiLM, PretrainConfig, str]:
     """Make loaded weights ready to be trained on a corpus.
 
-    lm: The weights. The config takes over their sizes. Rows of the softmax (and of a word
-    embedding) go to the corpus's words by name; words that are new start at random. Without a
-    softmax all of it is new.
+    The config takes over their sizes. Rows of the softmax (and of a word embedding) go to the
+    corpus's words by name; words that are new start at random. Without a softmax all of it is new.
 
-    Returns the model, the config and what was done, in words. Raises ValueError for words of the
-    corpus that are cut at another length than the model's.
+    Args:
+        lm: The weights.
+        corpus: The text.
+        config: The training config.
+
+    Returns:
+        The model, the config and what was done, in words.
+
+    Raises:
+        ValueError: For words of the corpus that are cut at another length than the model's.
     """
     sizes = replace(lm.config, initial_state="zero")
     if sizes.char_cnn is not None:

@@ -35,43 +35,48 @@ SMALL = BiLMConfig(
 class PretrainConfig:
     """How a biLM is trained. The defaults are the recipe `default`; see `RECIPES`.
 
-    model: Sizes of the network. With word input `n_words` becomes that of the corpus's vocabulary.
-    share_embedding_softmax: The softmax's weights are the word embedding (word input only).
-    order: How rows are filled. "text": every row reads the running text on from a place of its own.
-        "shuffled": the next sentence of a shuffled order whenever a row has used up its own
-        (bilm-tf). "sentences": a row is a sentence, from the initial state.
-    same_text: With "shuffled", whether both directions read the same sentences (bilm-tf: not).
-    batch_size: Rows of a batch, over all processes.
-    unroll_steps: Symbols per row and step; back-propagation ends there. With "sentences" a batch
-        has about `batch_size * unroll_steps` symbols, and longer sentences than
-        `max_sentence_length` are cut.
-    max_sentence_length: See above.
-    carry_state: Rows go on from their state; if not, every window starts from zero.
-    reset_probability: With carry_state, the share of rows that start a window from zero all the
-        same, so that the zero state is trained too. Without, single sentences are read better from
-        the "warm" state, which the trained model then says of itself.
-    n_negative_samples: Words sampled for the softmax; 0: the full softmax.
-    dropout: Share dropped from the input of each LSTM layer and from the last output.
-    optimizer: "adamw" or "adagrad".
-    learning_rate: The highest one.
-    beta1, beta2, weight_decay: Of AdamW; biases, softmax and word embedding do not decay.
-    initial_accumulator: Of Adagrad.
-    epsilon: Added to the root of the squares.
-    schedule: "constant", or "cosine": falls to `final_rate` times the highest rate at the budget's
-        end.
-    final_rate: See above.
-    warmup_steps: Steps over which the rate rises.
-    clip_norm: Highest global norm of the gradients; 0: no clipping.
-    loss_times_unroll: Gradients are those of the loss times `unroll_steps` (bilm-tf).
-    precision: "float32", or "bfloat16" or "float16" for the products (weights stay float32).
-    epochs, tokens, seconds: The budget; the first to be reached ends the training. A token is a
-        predicted symbol of the text, `</S>` included, counted once for both directions.
-    seed: Of initial weights, order, negatives and dropout.
-    log_every: Steps between two entries of the log.
-    checkpoint_seconds, evaluate_seconds: Time between two checkpoints, and between two
-        measurements of held-out perplexity.
-    evaluate_tokens: Held-out tokens to measure during training (all at its end).
-    data: What the text is and its licences, for the card.
+    Args:
+        model: Sizes of the network. With word input `n_words` becomes that of the corpus's
+            vocabulary.
+        share_embedding_softmax: The softmax's weights are the word embedding (word input only).
+        order: How rows are filled. "text": every row reads the running text on from a place of its
+            own. "shuffled": the next sentence of a shuffled order whenever a row has used up its
+            own (bilm-tf). "sentences": a row is a sentence, from the initial state.
+        same_text: With "shuffled", whether both directions read the same sentences (bilm-tf: not).
+        batch_size: Rows of a batch, over all processes.
+        unroll_steps: Symbols per row and step; back-propagation ends there. With "sentences" a
+            batch has about `batch_size * unroll_steps` symbols.
+        max_sentence_length: Longer sentences are cut, with "sentences".
+        carry_state: Rows go on from their state; if not, every window starts from zero.
+        reset_probability: With carry_state, the share of rows that start a window from zero all the
+            same, so that the zero state is trained too. Without, single sentences are read better
+            from the "warm" state, which the trained model then says of itself.
+        n_negative_samples: Words sampled for the softmax; 0: the full softmax.
+        dropout: Share dropped from the input of each LSTM layer and from the last output.
+        optimizer: "adamw" or "adagrad".
+        learning_rate: The highest one.
+        beta1: Of AdamW, for the mean of the gradients.
+        beta2: Of AdamW, for the mean of their squares.
+        weight_decay: Of AdamW; biases, softmax and word embedding do not decay.
+        initial_accumulator: Of Adagrad.
+        epsilon: Added to the root of the squares.
+        schedule: "constant", or "cosine": falls to `final_rate` times the highest rate at the
+            budget's end.
+        final_rate: Of the cosine schedule.
+        warmup_steps: Steps over which the rate rises.
+        clip_norm: Highest global norm of the gradients; 0: no clipping.
+        loss_times_unroll: Gradients are those of the loss times `unroll_steps` (bilm-tf).
+        precision: "float32", or "bfloat16" or "float16" for the products (weights stay float32).
+        epochs: The budget in rounds of the text. The first budget to be reached ends the training.
+        tokens: The budget in predicted symbols of the text, `</S>` included, counted once for both
+            directions.
+        seconds: The budget in time.
+        seed: Of initial weights, order, negatives and dropout.
+        log_every: Steps between two entries of the log.
+        checkpoint_seconds: Time between two checkpoints.
+        evaluate_seconds: Time between two measurements of held-out perplexity.
+        evaluate_tokens: Held-out tokens to measure during training (all at its end).
+        data: What the text is and its licences, for the card.
     """
 
     model: BiLMConfig = SMALL
@@ -166,7 +171,10 @@ class PretrainConfig:
         """Build a config from JSON values.
 
         The key `recipe` names the recipe that the other keys change; `model` may give some of its
-        keys only. Raises ValueError for an unknown key or recipe and for invalid values.
+        keys only.
+
+        Raises:
+            ValueError: For an unknown key or recipe and for invalid values.
 
         >>> config = PretrainConfig.from_dict({"recipe": "bilm-tf", "batch_size": 64})
         >>> config.optimizer, config.batch_size
@@ -187,7 +195,8 @@ class PretrainConfig:
     ) -> PretrainConfig:
         """With another budget, if any of it is given.
 
-        Raises ValueError if there is none at all: the training would never end.
+        Raises:
+            ValueError: If there is none at all: the training would never end.
         """
         if any(value is not None for value in (epochs, tokens, seconds)):
             return replace(self, epochs=epochs, tokens=tokens, seconds=seconds)
@@ -197,7 +206,11 @@ class PretrainConfig:
 
     @classmethod
     def from_file(cls, path: str | Path) -> PretrainConfig:
-        """Read a config from a JSON file. Raises ValueError, naming the file, if it is invalid."""
+        """Read a config from a JSON file.
+
+        Raises:
+            ValueError: If it is invalid, naming the file.
+        """
         try:
             values = json.loads(Path(path).read_text(encoding="utf8"))
             if not isinstance(values, dict):
@@ -250,7 +263,8 @@ def read_config(
 ) -> PretrainConfig:
     """The config of a file, or the default recipe, with another budget if one is given.
 
-    Raises ValueError for an invalid file, and without any budget.
+    Raises:
+        ValueError: For an invalid file, and without any budget.
     """
     config = PretrainConfig() if path is None else PretrainConfig.from_file(path)
     return config.with_budget(epochs, tokens, seconds)

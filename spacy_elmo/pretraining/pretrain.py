@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from spacy_elmo.formats import load
 from spacy_elmo.pretraining.adapt import adapt
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.report.card import TrainingSummary, write_card
+from spacy_elmo.pretraining.report.log import Log, read_log
+from spacy_elmo.pretraining.report.metrics import gain
 from spacy_elmo.pretraining.report.output import write_output
-from spacy_elmo.pretraining.report.progress import Progress, read_log
+from spacy_elmo.pretraining.run.checkpoint import saying_what_is_safe
 from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.events import Event, Message, Phase, Stopped
+from spacy_elmo.pretraining.run.finish import INITIAL_STATE, Results
+from spacy_elmo.pretraining.run.interrupt import Interrupt
 from spacy_elmo.pretraining.run.loop import Trainer
+from spacy_elmo.pretraining.run.protocol import TrainingState
 from spacy_elmo.pretraining.run.state import Training
 
 TRAINING = "training"
+LOG = "log.jsonl"
 
 
 def pretrain(
@@ -25,24 +36,30 @@ def pretrain(
     heldout: str | Path | None = None,
     init: str | Path | None = None,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[Event], object] | None = None,
 ) -> bool:
     """Train a biLM, or go on where an earlier call with the same arguments was stopped.
 
-    corpus: Folder made by `prepare`.
-    out: Folder for the model: a native directory with its softmax, a card (`README.md`) and the
-        curves. Checkpoints and the log are in `training` inside it.
-    config: The training config.
-    heldout: Another prepared corpus, to measure perplexity on.
-    init: Weights to start from, of any format that can be loaded.
-    device: "cpu" or "cuda"; None: a GPU if there is one.
-    progress: Where to tell what is going on.
+    Args:
+        corpus: Folder made by `prepare`.
+        out: Folder for the model: a native directory with its softmax, a card (`README.md`) and
+            the curves. Checkpoints and the log are in `training` inside it.
+        config: The training config.
+        heldout: Another prepared corpus, to measure perplexity on.
+        init: Weights to start from, of any format that can be loaded.
+        device: "cpu" or "cuda"; None: a GPU if there is one.
+        progress: Is given every event (see `spacy_elmo.pretraining.run.events`), in the first
+            process of several; `report.progress.Progress()` tells them to people. None: nothing
+            is told.
 
-    Returns False if a signal stopped it; there is a checkpoint then, and the same call goes on.
+    Returns:
+        False if a signal stopped it; there is a checkpoint then, and the same call goes on.
 
-    Raises ValueError for input that does not fit together and a config without a budget,
-    CheckpointError (a ValueError) for checkpoints of another run, TrainingError if the loss
-    diverges, OSError if the disk is full.
+    Raises:
+        ValueError: For input that does not fit together and a config without a budget.
+        CheckpointError: For checkpoints of another run.
+        TrainingError: If the loss diverges.
+        OSError: If the disk is full.
     """
     config = config.with_budget(None, None, None)
     text = Corpus(corpus)
@@ -55,31 +72,59 @@ def pretrain(
     out = Path(out)
     _check_out(out)
     group = Group.join(device)
-    progress = progress if progress and group.leads else Progress(shown=group.leads)
-    lm = None
+    lm, first = None, []
     if init is not None:
         lm, config, told = adapt(load(init), text, config)
-        progress.say(f"Starting from {init}: {told}")
+        first.append(Message(f"Starting from {init}: {told}"))
     for one in filter(None, (text, held)):
         _check_characters(one, config)
     name = None if init is None else Path(init).resolve().name
     training = Training(text, config, group, lm, init=name)
-    trainer = Trainer(training, out / TRAINING, held, progress)
-    if trainer.resume():
-        progress.say(f"Going on from step {training.step}, {training.tokens:,} tokens")
-    elif init is not None:
-        trainer.evaluate()
-    finished = trainer.run()
-    if group.leads:
-        if finished:
-            found = trainer.evaluate()
-            _tell_gain(progress, out)
-            with trainer.writing(f"the model into {out}"):
-                write_output(trainer, out, found)
-        else:
-            progress.say(f"Stopped at step {training.step}: run the same command to go on")
-    group.leave()
+    folder = out / TRAINING
+    finished, log = True, Log(folder / LOG)
+    with Interrupt() as interrupt:
+        trainer = Trainer(
+            training, folder, held, interrupt=interrupt, write=partial(_write, training, out)
+        )
+        for event in chain(first, _with_gain(trainer.run(), folder / LOG)):
+            finished = finished and not isinstance(event, Stopped)
+            if group.leads:
+                with saying_what_is_safe("the log", trainer.checkpoint_folder):
+                    log(event)
+                if progress is not None:
+                    progress(event)
+        group.leave()
     return finished
+
+
+def _with_gain(events: Iterator[Event], log: Path) -> Iterator[Event]:
+    """The events, and what the training has gained over the weights it started from."""
+    for event in events:
+        yield event
+        if isinstance(event, Phase) and event.name == INITIAL_STATE:
+            before_and_after = gain(read_log(log))
+            if before_and_after is not None:
+                yield Message(before_and_after)
+
+
+def _write(training: TrainingState, out: Path, results: Results) -> Path:
+    card = write_card(training.lm, training.config, _summary(training, results), out.resolve().name)
+    with saying_what_is_safe(f"the model into {out}", out / TRAINING / "checkpoints"):
+        write_output(training.lm, out, card, read_log(out / TRAINING / LOG))
+    return out
+
+
+def _summary(training: TrainingState, results: Results) -> TrainingSummary:
+    return TrainingSummary(
+        training.init,
+        training.tokens,
+        training.seconds,
+        training.corpus.meta,
+        results.heldout if training.config.carry_state else None,
+        results.sentences,
+        results.mean_words,
+        results.mean_text,
+    )
 
 
 def _check_out(out: Path) -> None:
@@ -95,11 +140,3 @@ def _check_characters(corpus: Corpus, config: PretrainConfig) -> None:
         f"{corpus.path} was prepared with {corpus.max_characters} characters per word, "
         f"the model reads {cnn.max_characters_per_token}: make them agree"
     )
-
-
-def _tell_gain(progress: Progress, out: Path) -> None:
-    """Held-out perplexity of the weights it started from, and now."""
-    measured = [entry for entry in read_log(out / TRAINING / "log.jsonl") if "heldout" in entry]
-    if measured and measured[0]["step"] == 0:
-        before, after = (measured[k]["heldout_average"] for k in (0, -1))
-        progress.say(f"Held-out perplexity: {before:.1f} before, {after:.1f} after")

@@ -8,6 +8,7 @@ from importlib import import_module, reload
 import pytest
 from typer.testing import CliRunner
 
+from spacy_elmo import CheckpointError, CorpusError, TrainingError, WeightsError
 from spacy_elmo.cli import app as shell
 
 # The two ways users call the commands; both as real processes.
@@ -72,6 +73,19 @@ def test_unknown_command():
 def test_traceback_on_request(tmp_path):
     result = CliRunner().invoke(shell.app, ["--traceback", "info", str(tmp_path / "absent")])
     assert isinstance(result.exception, (OSError, ValueError))
+
+
+@pytest.mark.parametrize("error", [TrainingError, CheckpointError, CorpusError, WeightsError])
+def test_errors_of_the_package_are_one_line(error, monkeypatch, tmp_path):
+    def fail(*args, **options):
+        raise error("wrong, in words")
+
+    monkeypatch.setattr("spacy_elmo.pretraining.pretrain.pretrain", fail)
+    arguments = ["pretrain", str(tmp_path), str(tmp_path / "out"), "--tokens", "1"]
+    result = CliRunner().invoke(shell.app, arguments)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: wrong, in words\n"
+    assert isinstance(CliRunner().invoke(shell.app, ["--traceback", *arguments]).exception, error)
 
 
 def test_a_broken_command_is_felt_by_no_other(monkeypatch):

@@ -113,6 +113,9 @@ def test_float16_storage(tmp_path: Path) -> None:
     for name, tensor in lm.state_dict().items():
         assert found[name].dtype == torch.float32
         assert torch.equal(found[name], tensor.half().float())
+    lm.save(tmp_path / "again", dtype="float16")
+    for file in (tmp_path / "half").iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
-from spacy_elmo.pretraining.report.progress import Progress
+from spacy_elmo.pretraining.report.log import Log
 from spacy_elmo.pretraining.run.distributed import Group
+from spacy_elmo.pretraining.run.events import Event
 from spacy_elmo.pretraining.run.loop import Trainer
 from spacy_elmo.pretraining.run.state import Training
 
@@ -67,5 +69,29 @@ def new_training(corpus: Corpus, made: PretrainConfig, group: Group | None = Non
 def new_trainer(
     corpus: Corpus, folder: Path, made: PretrainConfig, heldout: Corpus | None = None
 ) -> Trainer:
-    """A trainer that tells nothing."""
-    return Trainer(new_training(corpus, made), folder, heldout, Progress(shown=False))
+    """A trainer that writes no model."""
+    return Trainer(new_training(corpus, made), folder, heldout)
+
+
+def train(trainer: Trainer, log: Log | None = None) -> bool:
+    """Train without the last phases. False if it was stopped before its end.
+
+    log: What is given the events.
+    """
+
+    def events() -> Generator[Event, None, bool]:
+        yield from trainer.resume()
+        return (yield from trainer.train())
+
+    return listen(events(), log)
+
+
+def listen(events: Generator[Event, None, bool], log: Log | None = None) -> bool:
+    """Run to the end. log: What is given the events."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return bool(end.value)
+        if log is not None:
+            log(event)

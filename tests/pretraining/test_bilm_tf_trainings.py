@@ -14,7 +14,7 @@ from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.perplexity.exact import running_perplexity
-from tests.pretraining.small import new_trainer
+from tests.pretraining.small import new_trainer, train
 
 CHARACTERS = {
     "activation": "tanh",
@@ -88,7 +88,7 @@ def test_learns_its_text(
     corpus = corpora[12 if model["char_cnn"] else 50]
     assert corpus.n_tokens == 134
     trainer = new_trainer(corpus, tmp_path, config)
-    assert trainer.run()
+    assert train(trainer)
     assert running_perplexity(trainer.training.lm, corpus).average < 20.0
 
 

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from spacy_elmo.pretraining.batches.batches import Batches
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.report.progress import Progress
 from spacy_elmo.pretraining.run import checkpoint as checkpoints
 from spacy_elmo.pretraining.run.distributed import Group
 from tests.pretraining.processes import command, run
@@ -28,7 +27,7 @@ def test_two_processes_are_one_with_twice_the_rows(
 ) -> None:
     # With epsilon near zero Adam makes steps of float noise where a gradient is nothing but noise.
     made = config(batch_size=6, tokens=900, weight_decay=0.1, epsilon=1e-6)
-    assert pretrain(corpus, tmp_path / "one", made, progress=Progress(shown=False))
+    assert pretrain(corpus, tmp_path / "one", made)
     arguments = command(corpus, tmp_path / "two", made)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     ended = run([*launcher, *arguments[1:]])

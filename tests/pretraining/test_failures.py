@@ -16,10 +16,10 @@ from spacy_elmo.errors import CheckpointError, TrainingError
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.report.progress import Progress
 from spacy_elmo.pretraining.run import checkpoint as checkpoints
+from spacy_elmo.pretraining.run.events import CheckpointWritten, Message, Started
 from tests.pretraining.processes import ENVIRONMENT, ROOT, command, run
-from tests.pretraining.small import config, make_corpus, new_trainer, sentences
+from tests.pretraining.small import config, make_corpus, new_trainer, sentences, train
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def _train(corpus: Corpus, out: Path, made: PretrainConfig, **options: Any) -> bool:
-    return pretrain(corpus.path, out, made, progress=Progress(shown=False), **options)
+    return pretrain(corpus.path, out, made, **options)
 
 
 def _checkpoints(out: Path) -> list[Path]:
@@ -36,12 +36,10 @@ def _checkpoints(out: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "empty", "other"])
-def test_a_damaged_checkpoint_is_passed_over(
-    damage: str, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_checkpoint_is_passed_over(damage: str, corpus: Corpus, tmp_path: Path) -> None:
     made = config(tokens=400)
     trainer = new_trainer(corpus, tmp_path, made)
-    assert trainer.run()
+    assert train(trainer)
     older, newer = checkpoints.found(trainer.checkpoint_folder)
     data = bytearray(newer.read_bytes())
     if damage == "altered":
@@ -51,12 +49,12 @@ def test_a_damaged_checkpoint_is_passed_over(
         data = bytearray(newer.read_bytes())
     newer.write_bytes({"cut": data[:-1000], "empty": b""}.get(damage, data))
     again = new_trainer(corpus, tmp_path, made)
-    again.progress = Progress(shown=True)
-    assert again.resume()
+    message, started = again.resume()
+    assert started == Started(again.training.step, again.training.tokens, True)
     assert f"{again.training.step:09d}" in older.name
-    told = capsys.readouterr().err
-    assert str(newer) in told
-    assert "Going back to the one before it" in told
+    assert isinstance(message, Message)
+    assert str(newer) in message.text
+    assert "Going back to the one before it" in message.text
     # Set aside, so that it does not count as one of those that are kept.
     assert not newer.exists()
     assert newer.with_suffix(".damaged").exists()
@@ -159,7 +157,7 @@ def test_a_loss_that_is_no_number_rolls_back(
         return result
 
     monkeypatch.setattr(training, "advance", advance_badly)
-    assert trainer.run()
+    assert train(trainer)
     assert broken == [10]
     assert training.rate_factor == 0.5
     assert all(torch.isfinite(value).all() for value in training.lm.parameters())
@@ -171,7 +169,7 @@ def test_a_loss_that_stays_no_number_is_an_error(corpus: Corpus, tmp_path: Path)
     )
     trainer = new_trainer(corpus, tmp_path, made)
     with pytest.raises(TrainingError, match="lower learning_rate or clip_norm"):
-        trainer.run()
+        train(trainer)
     first = checkpoints.read(checkpoints.found(trainer.checkpoint_folder)[-1])
     assert all(torch.isfinite(value).all() for value in first.tensors.values())
 
@@ -228,7 +226,7 @@ def test_a_budget_of_time_counts_all_of_it(
         return batch(step)
 
     monkeypatch.setattr(batches, "batch", slow)
-    assert trainer.run()
+    assert train(trainer)
     assert trainer.training.step <= 6
 
 
@@ -258,7 +256,7 @@ def test_what_a_killed_write_left_is_removed(corpus: Corpus, tmp_path: Path) -> 
     trainer.checkpoint_folder.mkdir(parents=True)
     left = trainer.checkpoint_folder / "step-000000007.tmp"
     left.write_bytes(b"half")
-    trainer.save()
+    assert [type(event) for event in trainer.save()] == [CheckpointWritten]
     assert not left.exists()
 
 
@@ -268,10 +266,9 @@ def test_a_log_that_cannot_be_written_says_what_is_safe(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("spacy_elmo.pretraining.report.progress.Log.write", full)
-    trainer = new_trainer(corpus, tmp_path, config(tokens=400, log_every=1))
+    monkeypatch.setattr("spacy_elmo.pretraining.report.log.Log.write", full)
     with pytest.raises(OSError, match=r"cannot write the log .* checkpoint is .*step-000000000"):
-        trainer.run()
+        _train(corpus, tmp_path / "out", config(tokens=400, log_every=1))
 
 
 def test_errors_of_the_command_are_one_line(tmp_path: Path) -> None:

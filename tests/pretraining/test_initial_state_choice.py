@@ -14,9 +14,10 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.perplexity.exact import Perplexity, sentence_perplexity
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.report import output
-from spacy_elmo.pretraining.report.progress import Progress
-from tests.pretraining.small import config, make_corpus, new_trainer
+from spacy_elmo.pretraining.run import finish
+from spacy_elmo.pretraining.run.finish import Finish
+from spacy_elmo.pretraining.run.interrupt import Interrupt
+from tests.pretraining.small import config, make_corpus, new_training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -41,7 +42,7 @@ def _force(monkeypatch: pytest.MonkeyPatch, **values: float) -> list[str]:
         measured.append(lm.initial_state)
         return Perplexity((values[lm.initial_state],) * 2, 10, 1)
 
-    monkeypatch.setattr(output, "sentence_perplexity", told)
+    monkeypatch.setattr(finish, "sentence_perplexity", told)
     return measured
 
 
@@ -49,7 +50,7 @@ def _finished(corpus: Corpus, out: Path, heldout: Corpus | None, **values: Any) 
     """The model of a tiny training, whose files must agree about its state."""
     made = config(**{"tokens": 100, **values})
     path = None if heldout is None else heldout.path
-    assert pretrain(corpus.path, out, made, heldout=path, progress=Progress(shown=False))
+    assert pretrain(corpus.path, out, made, heldout=path)
     lm = BiLM.from_pretrained(out)
     assert json.loads((out / "config.json").read_text())["initial_state"] == lm.initial_state
     assert f"- initial state: {lm.initial_state}\n" in (out / "README.md").read_text()
@@ -124,9 +125,16 @@ def test_each_state_is_measured_from_itself(
     corpus: Corpus, heldout: Corpus, tmp_path: Path
 ) -> None:
     """Nothing forced: the perplexities told are those of the states they are told for."""
-    trainer = new_trainer(corpus, tmp_path, config(tokens=200), heldout)
-    lm = trainer.training.lm
-    measured = output.choose_initial_state(trainer)
+    training = new_training(corpus, config(tokens=200))
+    lm = training.lm
+
+    def choose() -> dict[str, Perplexity]:
+        phases = Finish(training, tmp_path, heldout, Interrupt())
+        for _ in phases.choose_initial_state():
+            pass
+        return phases.measured
+
+    measured = choose()
     assert measured["zero"].average != measured["warm"].average
     assert lm.initial_state == min(measured, key=lambda state: measured[state].average)
     for state, found in measured.items():
@@ -134,4 +142,4 @@ def test_each_state_is_measured_from_itself(
         expected = sentence_perplexity(lm, heldout.words())
         assert found.directions == pytest.approx(expected.directions, rel=1e-6)
     # What the model began with plays no part; here it is "warm".
-    assert output.choose_initial_state(trainer) == measured
+    assert choose() == measured

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.report.progress import Progress, read_log
+from spacy_elmo.pretraining.report.log import read_log
 from tests.pretraining.processes import command, newest, start, wait_for_checkpoint
 from tests.pretraining.small import config, make_corpus
 
@@ -48,7 +48,7 @@ def test_killed_at_any_moment_it_goes_on(
         checkpoint_seconds=0.05,
     )
     through, killed = tmp_path / "through", tmp_path / "killed"
-    assert pretrain(corpus, through, made, progress=Progress(shown=False))
+    assert pretrain(corpus, through, made)
 
     last = ""
     for number in range(KILLS):
@@ -93,15 +93,15 @@ def test_stopped_and_resumed_in_one_process(corpus: Path, tmp_path: Path, one_th
     """Budget by budget is the same as all at once, where the rate does not depend on the budget."""
     whole = config(order="sentences", schedule="constant", dropout=0.2, epochs=2.0, tokens=None)
     first = config(order="sentences", schedule="constant", dropout=0.2, epochs=0.7, tokens=None)
-    assert pretrain(corpus, tmp_path / "whole", whole, progress=Progress(shown=False))
+    assert pretrain(corpus, tmp_path / "whole", whole)
     for made in (first, whole):
-        assert pretrain(corpus, tmp_path / "parts", made, progress=Progress(shown=False))
+        assert pretrain(corpus, tmp_path / "parts", made)
     _assert_same(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_other_seeds_give_other_weights(corpus: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         made: PretrainConfig = config(seed=seed, tokens=200)
-        assert pretrain(corpus, tmp_path / str(seed), made, progress=Progress(shown=False))
+        assert pretrain(corpus, tmp_path / str(seed), made)
     with pytest.raises(AssertionError):
         _assert_same(tmp_path / "0", tmp_path / "1")

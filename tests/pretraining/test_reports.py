@@ -8,8 +8,21 @@ from xml.etree import ElementTree
 
 import pytest
 
+from spacy_elmo.pretraining.perplexity.exact import Perplexity
+from spacy_elmo.pretraining.report.log import Log, read_log
 from spacy_elmo.pretraining.report.plot import curves, draw
-from spacy_elmo.pretraining.report.progress import Log, Progress, read_log
+from spacy_elmo.pretraining.report.progress import Progress
+from spacy_elmo.pretraining.run.events import (
+    CheckpointWritten,
+    Measured,
+    Message,
+    Phase,
+    RolledBack,
+    Started,
+    Step,
+    Stopped,
+    Written,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 ENTRIES = [
@@ -48,17 +61,54 @@ def test_a_resumed_log_forgets_what_came_later(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     lines = [json.dumps(entry) for entry in ENTRIES]
     path.write_text("\n".join(lines) + '\n{"step": 16, "tok', encoding="utf8")  # cut by a kill
-    log = Log(path, 10)
+    log = Log(path)
+    log(Started(10, 200, True))
     assert read_log(path) == ENTRIES[:3]
     log.write({"step": 11, "tokens": 220})
     assert [entry["step"] for entry in read_log(path)] == [5, 10, 10, 11]
 
 
 def test_lines_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    step = Step(7, 3_000, 60.0, 0.25, 0.01, (1.0, 3.0), 2.5, 1_000.4)
     progress = Progress(seconds=0.0)
-    progress.update(0.25, 7, {"tokens/s": "1,000", "held-out": "99.0"})
-    Progress(seconds=1000.0).update(0.5, 8, {})  # too soon for another line
-    Progress(shown=False).say("nothing")
-    progress.close()
-    told = capsys.readouterr().err
-    assert " ".join(told.split()) == "25.00% step 7 tokens/s 1,000 held-out 99.0"
+    progress(Measured(5, 2_000, 40.0, Perplexity((99.0, 99.0), 10, 1)))
+    progress(step)
+    Progress(seconds=1000.0)(step)  # too soon for another line
+    progress(CheckpointWritten(7, Path("step-7")))  # not worth a line
+    measured, line = capsys.readouterr().err.splitlines()
+    assert measured.startswith("step 5, 2,000 tokens: held-out perplexity 99.0 (forward 99.0")
+    assert " ".join(line.split()) == (
+        "25.00% step 7 tokens 3,000 tokens/s 1,000 perplexity (sampled) 7.4 held-out 99.0 "
+        "left 0:03:00"
+    )
+
+
+def test_every_event_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
+    events = {
+        Started(7, 3_000, False): "",
+        Started(7, 3_000, True): "Going on from step 7, 3,000 tokens",
+        RolledBack(9, 7, 0.5): "step 9: back to step 7, and on from there with 0.5 times",
+        Phase("mean vector"): "mean vector",
+        Measured(7, 3_000, 1.0, Perplexity((4.0,), 10, 1), "warm"): "from the warm state",
+        Message("a line"): "a line",
+        Stopped(8): "Stopped at step 8: run the same command to go on",
+        Written(Path("model")): "Wrote model",
+    }
+    for event, told in events.items():
+        progress(event)
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == bool(told)
+        assert told in "".join(lines)
+
+
+def test_what_is_measured_again_is_logged_once(tmp_path: Path) -> None:
+    """As by a run that was killed in its last phases and goes on there."""
+    path = tmp_path / "log.jsonl"
+    measured = Measured(5, 100, 2.0, Perplexity((9.0, 9.5), 10, 1))
+    for _ in range(2):
+        log = Log(path)
+        log(Started(5, 100, True))
+        log(measured)
+        log(Measured(5, 100, 2.0, Perplexity((7.0, 7.5), 10, 1), "zero"))  # for the card only
+    assert [entry["heldout"] for entry in read_log(path)] == [[9.0, 9.5]]

@@ -16,10 +16,14 @@ from spacy_elmo.pretraining.config import RECIPES, PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.perplexity.exact import sentence_perplexity
 from spacy_elmo.pretraining.pretrain import pretrain
-from spacy_elmo.pretraining.report.progress import Progress, read_log
+from spacy_elmo.pretraining.report.log import Log, read_log
+from spacy_elmo.pretraining.report.progress import Progress
+from spacy_elmo.pretraining.run.events import Measured
+from spacy_elmo.pretraining.run.heldout import heldout_perplexity
+from spacy_elmo.pretraining.run.interrupt import Interrupt
 from spacy_elmo.pretraining.step.recurrence import run_window
 from tests.pretraining.processes import ENVIRONMENT, ROOT
-from tests.pretraining.small import config, make_corpus, new_trainer, new_training, sentences
+from tests.pretraining.small import config, make_corpus, new_trainer, new_training, sentences, train
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +58,14 @@ def test_held_out_perplexity_falls(
 ) -> None:
     made = config(**{"tokens": 8000, **changes})
     trainer = new_trainer(corpus, tmp_path, made, heldout)
-    before = trainer.heldout_perplexity().average
-    assert trainer.run()
-    found = trainer.evaluate()
-    assert found is not None
-    after = found.average
+    lm = trainer.training.lm
+    before = heldout_perplexity(lm, made, heldout, Interrupt()).average
+    log = Log(tmp_path / "log.jsonl")
+    assert train(trainer, log)
+    (measured_now,) = trainer.measure()
+    assert isinstance(measured_now, Measured)
+    log(measured_now)
+    after = measured_now.perplexity.average
     assert before > 15.0  # 24 words
     assert after < 6.0  # the language has 1.9 bits a word
     measured = [entry for entry in read_log(tmp_path / "log.jsonl") if "heldout" in entry]
@@ -71,7 +78,7 @@ def test_what_it_leaves_loads_everywhere(corpus: Corpus, heldout: Corpus, tmp_pa
 
     out = tmp_path / "out"
     made = config(tokens=8000, evaluate_seconds=0.5, evaluate_tokens=50)
-    assert pretrain(corpus.path, out, made, heldout=heldout.path, progress=Progress(shown=False))
+    assert pretrain(corpus.path, out, made, heldout=heldout.path)
     lm = BiLM.from_pretrained(out)
     assert lm.vocabulary == corpus.vocabulary
     assert sentence_perplexity(lm, heldout.words()).average < 8.0
@@ -120,11 +127,11 @@ def test_starting_from_weights(
 ) -> None:
     """Continued on text with another vocabulary, it starts where it stood."""
     first = tmp_path / "first"
-    assert pretrain(corpus.path, first, config(tokens=8000), progress=Progress(shown=False))
+    assert pretrain(corpus.path, first, config(tokens=8000))
     other = make_corpus(tmp_path / "other", number=100, seed=2)
     assert other.vocabulary != corpus.vocabulary  # the same words in another order
     made = config(tokens=1000, model={"lstm_dim": 99})  # the sizes are the weights'
-    arguments = {"heldout": heldout.path, "init": first}
+    arguments = {"heldout": heldout.path, "init": first, "progress": Progress()}
     assert pretrain(other.path, tmp_path / "second", made, **arguments)
     told = capsys.readouterr().err
     assert (
@@ -141,7 +148,8 @@ def test_starting_from_weights(
     lm = BiLM.from_pretrained(first)
     lm.softmax = None
     lm.save(bare)
-    assert pretrain(other.path, tmp_path / "third", made, heldout=heldout.path, init=bare)
+    arguments["init"] = bare
+    assert pretrain(other.path, tmp_path / "third", made, **arguments)
     assert "have no softmax: it starts at random" in capsys.readouterr().err
     entries = read_log(tmp_path / "third" / "training" / "log.jsonl")
     assert entries[0]["heldout_average"] > 10.0

@@ -13,22 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def log_uniform(words: NDArray[np.int64], n_words: int) -> NDArray[np.float64]:
-    """Probability of words of a vocabulary sorted by frequency.
+def log_uniform(n_words: int) -> NDArray[np.float64]:
+    """Probability of each word of a vocabulary sorted by frequency. *Shape:* (n_words,).
 
-    Args:
-        words: Word ids.
-        n_words: Words of the vocabulary.
-
-    Returns:
-        Probabilities. *Shape:* that of `words`.
-
-    >>> log_uniform(np.arange(3), 3).round(3).tolist()
+    >>> log_uniform(3).round(3).tolist()
     [0.5, 0.292, 0.208]
     """
-    ids = words.astype(np.float64)
-    probability: NDArray[np.float64] = np.log((ids + 2) / (ids + 1)) / np.log(n_words + 1)
-    return probability
+    return _probability(np.arange(n_words), n_words)
 
 
 def draw_negatives(
@@ -74,9 +65,15 @@ def log_expected_counts(
     """
     if n_draws == 0:
         return np.zeros(len(words), dtype=np.float32)
-    expected = -np.expm1(n_draws * np.log1p(-log_uniform(words, n_words)))
+    expected = -np.expm1(n_draws * np.log1p(-_probability(words, n_words)))
     logs: NDArray[np.float64] = np.log(expected)
     return logs.astype(np.float32)
+
+
+def _probability(words: NDArray[np.int64], n_words: int) -> NDArray[np.float64]:
+    ids = words.astype(np.float64)
+    probability: NDArray[np.float64] = np.log((ids + 2) / (ids + 1)) / np.log(n_words + 1)
+    return probability
 
 
 @dataclass(frozen=True)

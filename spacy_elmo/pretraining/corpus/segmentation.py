@@ -225,8 +225,9 @@ def _from_words(sentences: list[list[str]], counts: Counter[str]) -> Segmented:
 def _without_non_words(
     words: list[str], ids: Ints, starts: Bools, counts: Counter[str]
 ) -> Segmented:
-    """Leave out what is no word: whitespace and literal boundary symbols, and sentences that hold
-    nothing else. Words must fit on a line, so line breaks within them become spaces.
+    """Leave out whitespace and literal boundary symbols, and sentences that hold nothing else.
+
+    Words must fit on a line, so line breaks within them become spaces.
     """
     boundary = np.array([word in (BOS_WORD, EOS_WORD) for word in words], dtype=bool)
     space = np.array([not word.strip() for word in words], dtype=bool)

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_elmo.bilm.characters import character_ids
-from spacy_elmo.pretraining.corpus.corpus import Corpus, CorpusError
+from spacy_elmo.errors import CorpusError
+from spacy_elmo.pretraining.corpus.corpus import Corpus
 
 CORPUS_PART = 40 << 20
 FOLDER_PART = 15 << 20

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.characters import PADDING
+from spacy_elmo.errors import CheckpointError, TrainingError
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.gpu.distinct import DistinctTypes, long_types, measure_capacity
 from spacy_elmo.pretraining.gpu.step import DeviceStep
 from spacy_elmo.pretraining.gpu.stream import EpochStream
-from spacy_elmo.pretraining.run.checkpoint import Checkpoint, CheckpointError
+from spacy_elmo.pretraining.run.checkpoint import Checkpoint
 from spacy_elmo.pretraining.run.distributed import Group
-from spacy_elmo.pretraining.run.loop import TrainingError
 from spacy_elmo.pretraining.run.schedule import learning_rate, progress
 from spacy_elmo.pretraining.run.state import COUNTERS
 from spacy_elmo.pretraining.step.language_model import new_model

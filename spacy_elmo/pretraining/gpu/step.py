@@ -7,7 +7,7 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -22,7 +22,7 @@ from spacy_elmo.pretraining.gpu.layer import run_layer
 from spacy_elmo.pretraining.gpu.sampled_softmax import Negatives, sampled_gradients
 from spacy_elmo.pretraining.gpu.stream import EpochStream
 from spacy_elmo.pretraining.gpu.token_layer import embed_types
-from spacy_elmo.pretraining.step.language_model import layers_of, tables
+from spacy_elmo.pretraining.step.language_model import tables
 from spacy_elmo.pretraining.step.precision import TYPES
 
 
@@ -75,7 +75,6 @@ class DeviceStep:
         self.n_positions = rows * config.unroll_steps
         self.negatives = Negatives(len(self.softmax.bias), config.n_negative_samples, device)
         self.parameters = list(lm.parameters())
-        self.token_parameters = list(lm.token_encoder.parameters())
         self.optimizer = self._optimizer()
         self.streams = (
             [torch.cuda.Stream(device) for _ in range(self.n_directions)]  # type: ignore[no-untyped-call]
@@ -107,8 +106,10 @@ class DeviceStep:
         """Take a step: read the window `self.window`, update the weights at `self.rate`."""
         inputs, targets = self.stream.window(self.window)
         types, places = self.distinct(inputs)
-        vectors = self._embed(types)
-        leaf = vectors.detach().requires_grad_()
+        # Leaves are made anew: what autograd keeps of a parameter belongs to the stream in which it
+        # was first used, and a capture may not wait for that one.
+        token_weights = _leaves(self.cnn.named_parameters())
+        vectors = self._embed(types, token_weights)
         drawn = self.negatives.draw()
         weight = self.softmax.weight.detach().to(self.dtype)
         found = []
@@ -116,7 +117,12 @@ class DeviceStep:
             with self._beside(direction):
                 found.append(
                     self._direction(
-                        direction, leaf, places[direction], targets[direction], weight, drawn
+                        direction,
+                        vectors.detach(),
+                        places[direction],
+                        targets[direction],
+                        weight,
+                        drawn,
                     )
                 )
         for stream in self.streams:
@@ -124,22 +130,19 @@ class DeviceStep:
         d_vectors, d_weight, d_bias = (
             torch.stack([parts[k] for parts in found]).sum(0) for k in range(3)
         )
-        for parameter, gradient in zip(
-            self.token_parameters,
-            torch.autograd.grad(vectors, self.token_parameters, d_vectors),
-            strict=True,
-        ):
+        gradients = torch.autograd.grad(vectors, list(token_weights.values()), d_vectors)
+        for parameter, gradient in zip(self.cnn.parameters(), gradients, strict=True):
             parameter.grad = gradient
         self.softmax.weight.grad, self.softmax.bias.grad = d_weight, d_bias
         self._clip()
         self.optimizer.step()
         self.window += 1
 
-    def _embed(self, types: Tensor) -> Tensor:
-        room = self.distinct.capacity
+    def _embed(self, types: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        room, config = self.distinct.capacity, self.cnn.config
         characters = self.characters[types].to(torch.int16)
-        short = embed_types(self.cnn, characters[: room.short, :SHORT], self.dtype)
-        long = embed_types(self.cnn, characters[room.short :], self.dtype)
+        short = embed_types(config, weights, characters[: room.short, :SHORT], self.dtype)
+        long = embed_types(config, weights, characters[room.short :], self.dtype)
         return torch.cat([short, long])
 
     def _direction(
@@ -160,20 +163,19 @@ class DeviceStep:
         factor = 1.0 / (self.n_positions * self.n_directions)
         if config.loss_times_unroll:
             factor *= config.unroll_steps
+        vectors = vectors.detach().requires_grad_()
         read = vectors.to(dtype).index_select(0, places.reshape(-1))
         values = read.view(*places.shape, -1)
-        layers = layers_of(self.lm, direction)
-        states = []
+        layers = self.lm.directions()[direction][1]
+        states, weights = [], list[Tensor]()
         for number, layer in enumerate(layers):
             values = self._drop(values)
             assert layer.projection is not None
+            given = (layer.weight, layer.working_bias(), layer.projection)
+            leaves = [value.detach().to(dtype).requires_grad_() for value in given]
+            weights += leaves
             outputs, h, c = run_layer(
-                values,
-                self.h[direction, number],
-                self.c[direction, number],
-                layer.weight.to(dtype),
-                layer.working_bias().to(dtype),
-                layer.projection.to(dtype),
+                values, self.h[direction, number], self.c[direction, number], *leaves
             )
             skip = number > 0 and config.model.use_skip_connections
             values = outputs + values if skip else outputs
@@ -188,10 +190,11 @@ class DeviceStep:
             targets.reshape(-1),
             factor,
         )
-        parameters = [p for layer in layers for p in layer.parameters()]
-        d_vectors, *rest = torch.autograd.grad(hidden, [vectors, *parameters], d_hidden)
-        for parameter, gradient in zip(parameters, rest, strict=True):
-            parameter.grad = gradient
+        parameters = [p for layer in layers for p in (layer.weight, layer.bias, layer.projection)]
+        d_vectors, *gradients = torch.autograd.grad(hidden, [vectors, *weights], d_hidden)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            assert parameter is not None
+            parameter.grad = gradient.float()
         for number, (h, c) in enumerate(states):
             self.h[direction, number].copy_(h)
             self.c[direction, number].copy_(c)
@@ -219,3 +222,7 @@ class DeviceStep:
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             yield
+
+
+def _leaves(parameters: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: value.detach().requires_grad_() for name, value in parameters}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.vocabulary import BOS, EOS
+from spacy_elmo.vocabulary import BOS, EOS
 
 # Positions laid out at once: bounds the memory of the int64 indices.
 BLOCK = 1 << 23

@@ -7,18 +7,23 @@ faster, and the way back through the maximum touches one window per word and fil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spacy_elmo.bilm.token_encoder import CharCNN
+from spacy_elmo.bilm.config import CharCNNConfig
 
 
-def embed_types(cnn: CharCNN, characters: Tensor, dtype: torch.dtype) -> Tensor:
+def embed_types(
+    config: CharCNNConfig, weights: Mapping[str, Tensor], characters: Tensor, dtype: torch.dtype
+) -> Tensor:
     """Embed words.
 
     Args:
-        cnn: The token layer.
+        config: Sizes of the token layer.
+        weights: Its parameters, by their names in `CharCNN`.
         characters: Character ids with their offset of 1, cut to the columns the words use and one
             window of padding. *Shape:* (n_words, n_columns).
         dtype: Float type of the products.
@@ -26,26 +31,25 @@ def embed_types(cnn: CharCNN, characters: Tensor, dtype: torch.dtype) -> Tensor:
     Returns:
         One vector per word, float32. *Shape:* (n_words, projection_dim).
     """
-    table = F.pad(cnn.char_embedding, (0, 0, 1, 0)).to(dtype)
+    table = F.pad(weights["char_embedding"], (0, 0, 1, 0)).to(dtype)
     # By a product: the way back of an embedding would add into 262 rows one after the other.
     numbers = torch.arange(len(table), device=characters.device, dtype=characters.dtype)
     embedded = (characters.unsqueeze(-1) == numbers).to(dtype) @ table
+
+    def linear(name: str, values: Tensor) -> Tensor:
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        return (values.to(dtype) @ weight.to(dtype).t()).float() + bias
+
     features = []
-    for convolution in cnn.convolutions:
-        (width,) = convolution.kernel_size
+    for number, (width, _) in enumerate(config.filters):
         windows = embedded.unfold(1, width, 1).flatten(2)
-        weight = convolution.weight.flatten(1).to(dtype)
+        weight = weights[f"convolutions.{number}.weight"].flatten(1).to(dtype)
         found = (windows @ weight.t()).max(dim=1).values
-        assert convolution.bias is not None
-        features.append(found.float() + convolution.bias)
-    activation = torch.relu if cnn.config.activation == "relu" else torch.tanh
+        features.append(found.float() + weights[f"convolutions.{number}.bias"])
+    activation = torch.relu if config.activation == "relu" else torch.tanh
     vectors = activation(torch.cat(features, dim=1))
-    for highway in cnn.highways:
-        gate = torch.sigmoid(_linear(highway.gate, vectors, dtype))
-        transformed = torch.relu(_linear(highway.transform, vectors, dtype))
+    for number in range(config.n_highway):
+        gate = torch.sigmoid(linear(f"highways.{number}.gate", vectors))
+        transformed = torch.relu(linear(f"highways.{number}.transform", vectors))
         vectors = torch.lerp(vectors, transformed, gate)
-    return vectors if cnn.projection is None else _linear(cnn.projection, vectors, dtype)
-
-
-def _linear(layer: torch.nn.Linear, values: Tensor, dtype: torch.dtype) -> Tensor:
-    return (values.to(dtype) @ layer.weight.to(dtype).t()).float() + layer.bias
+    return linear("projection", vectors) if config.projection else vectors

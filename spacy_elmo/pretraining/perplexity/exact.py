@@ -7,7 +7,7 @@ Of a sentence of n words the forward direction predicts `w1 .. wn </S>` and the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -32,8 +32,10 @@ BATCH_TOKENS = 4096
 class Perplexity:
     """Perplexity of each direction on some text.
 
-    directions: Forward, and backward if there is one. n_tokens: Predicted tokens per direction.
-    n_unknown: How many of them are `<UNK>`.
+    Attributes:
+        directions: Forward, and backward if there is one.
+        n_tokens: Predicted tokens per direction.
+        n_unknown: How many of them are `<UNK>`.
     """
 
     directions: tuple[float, ...]
@@ -42,7 +44,7 @@ class Perplexity:
 
     @property
     def average(self) -> float:
-        """exp of the mean loss of both directions.
+        """The perplexity of both directions: exp of their mean loss.
 
         >>> round(Perplexity((50.0, 200.0), 10, 1).average, 6)
         100.0
@@ -74,11 +76,15 @@ class _Sums:
         if self.n_tokens == 0:
             raise ValueError("no text to measure perplexity on")
         means = (self.losses / self.n_tokens).tolist()
-        return Perplexity(tuple(map(_exp, means)), self.n_tokens, self.n_unknown)
+        return Perplexity(tuple(map(perplexity_of, means)), self.n_tokens, self.n_unknown)
 
 
 def check_can_score(lm: BiLM) -> None:
-    """Raises ValueError for a model without a softmax or without its vocabulary."""
+    """Check that a model has what perplexity needs.
+
+    Raises:
+        ValueError: For a model without a softmax or without its vocabulary.
+    """
     if lm.softmax is None or lm.vocabulary is None:
         raise ValueError(
             "this model has no softmax with a vocabulary, which perplexity needs: use a model that "
@@ -130,12 +136,26 @@ def sentence_perplexity(
 
 @torch.no_grad()
 def running_perplexity(
-    lm: BiLM, corpus: Corpus, *, max_tokens: int | None = None, n_rows: int = 64, n_steps: int = 32
+    lm: BiLM,
+    corpus: Corpus,
+    *,
+    max_tokens: int | None = None,
+    n_rows: int = 64,
+    n_steps: int = 32,
+    check: Callable[[], None] = lambda: None,
 ) -> Perplexity:
     """Perplexity on running text, read in parallel by rows whose state is never reset.
 
-    max_tokens: Measure about so many, spread over the text; None: all. n_rows: Readers at most;
-    a short text has fewer. n_steps: Positions computed at once.
+    Args:
+        lm: A model with a softmax.
+        corpus: The text, its targets numbered by the model's vocabulary.
+        max_tokens: Measure about so many, spread over the text; None: all.
+        n_rows: Readers at most; a short text has fewer.
+        n_steps: Positions computed at once.
+        check: Called before each of these; what it raises ends the measurement.
+
+    Raises:
+        ValueError: For a model without a softmax.
     """
     check_can_score(lm)
     assert lm.softmax is not None
@@ -148,6 +168,7 @@ def running_perplexity(
     sums = _Sums(lm)
     states = [LayerStates.zero(lm, n_rows) for _ in range(lm.config.n_directions)]
     for first in range(0, int(lengths.max()), n_steps):
+        check()
         steps = np.arange(first, min(first + n_steps, int(lengths.max())))[:, None]
         inside = torch.from_numpy((steps < lengths).reshape(-1)).to(lm.device)
         found = text.find(starts[:-1] + steps)
@@ -166,7 +187,12 @@ def running_perplexity(
 
 
 def some_sentences(corpus: Corpus, max_tokens: int | None = None) -> Iterator[list[str]]:
-    """Sentences from all over a corpus. max_tokens: About so many words; None: all."""
+    """Sentences from all over a corpus.
+
+    Args:
+        corpus: The text.
+        max_tokens: About so many words; None: all.
+    """
     every = 1 if max_tokens is None else max(1, round(corpus.n_tokens / max_tokens))
     return islice(corpus.words(), 0, None, every)
 
@@ -178,6 +204,10 @@ def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[list[str]]]:
         yield from batched(chunk, len, max_size=BATCH_TOKENS)
 
 
-def _exp(value: float) -> float:
-    """exp, or infinity where it overflows, as an untrained model's may."""
-    return math.exp(value) if value < 700.0 else math.inf
+def perplexity_of(loss: float) -> float:
+    """Perplexity of a mean loss, or infinity where it overflows, as an untrained model's may.
+
+    >>> perplexity_of(0.0), perplexity_of(1000.0)
+    (1.0, inf)
+    """
+    return math.exp(loss) if loss < 700.0 else math.inf

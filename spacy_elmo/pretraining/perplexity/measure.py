@@ -36,16 +36,21 @@ def measure(
 ) -> Perplexity:
     """Perplexity with the full softmax.
 
-    lm: A model with a softmax and its vocabulary.
-    source: Text of any kind that `prepare` reads, or a folder made by it.
-    state: What sentences start from: "zero", "warm", or "carry", the state after the sentence
-        before (running text); None: what the weights say.
-    language, pipeline, tokenized: How to find sentences and words, as for `prepare`.
-    wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like, in plain text.
-    tell: Is given a line for everything that was dropped or repaired in the text.
+    Args:
+        lm: A model with a softmax and its vocabulary.
+        source: Text of any kind that `prepare` reads, or a folder made by it.
+        state: What sentences start from: "zero", "warm", or "carry", the state after the sentence
+            before (running text); None: what the weights say.
+        language: Whose tokenizer finds words, as for `prepare`.
+        pipeline: What finds sentences and words, as for `prepare`.
+        tokenized: Whether plain text is one sentence per line, words between spaces.
+        wikitext: Undo WikiText's spacing of marks inside words, ` @-@ ` and the like, in plain
+            text.
+        tell: Is given a line for everything that was dropped or repaired in the text.
 
-    Raises ValueError for a model without a softmax, a state it does not have, unusable text, and
-    `wikitext` for anything but an uncompressed file of plain text.
+    Raises:
+        ValueError: For a model without a softmax, a state it does not have, unusable text, and
+            `wikitext` for anything but an uncompressed file of plain text.
     """
     check_can_score(lm)
     assert lm.vocabulary is not None

@@ -8,18 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.size import n_parameters
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.perplexity.exact import Perplexity
 
 
 @dataclass(frozen=True)
-class Facts:
+class TrainingSummary:
     """What a card tells of a training.
 
-    init: The weights it started from; None: random ones. tokens: Tokens seen.
-    seconds: Time spent. corpus: What `corpus.json` holds.
-    running: Held-out perplexity on running text; sentences: with each sentence from an initial
-    state, by that state's name.
+    Attributes:
+        init: The weights it started from; None: random ones.
+        tokens: Tokens seen.
+        seconds: Time spent.
+        corpus: What `corpus.json` holds.
+        running: Held-out perplexity on running text.
+        sentences: Held-out perplexity with each sentence from an initial state, by that state's
+            name.
+        mean_words: Words whose mean vector the model carries.
+        mean_text: Which text they are from: "held-out" or "training".
     """
 
     init: str | None
@@ -28,13 +35,22 @@ class Facts:
     corpus: Mapping[str, Any]
     running: Perplexity | None
     sentences: Mapping[str, Perplexity]
+    mean_words: int
+    mean_text: str
 
 
-def write_card(lm: BiLM, config: PretrainConfig, facts: Facts, name: str) -> str:
-    """The card as Markdown."""
-    corpus, sizes = facts.corpus, lm.config
-    count = sum(p.numel() for key, p in lm.named_parameters() if not key.startswith("softmax."))
-    epochs = facts.tokens / (corpus["n_tokens"] + corpus["n_sentences"])
+def write_card(lm: BiLM, config: PretrainConfig, summary: TrainingSummary, name: str) -> str:
+    """The card as Markdown.
+
+    Args:
+        lm: The trained model.
+        config: The training config.
+        summary: What else it tells.
+        name: Of the model.
+    """
+    corpus, sizes = summary.corpus, lm.config
+    count = n_parameters(lm)
+    epochs = summary.tokens / (corpus["n_tokens"] + corpus["n_sentences"])
     lines = [
         f"# {name}",
         "",
@@ -49,14 +65,16 @@ def write_card(lm: BiLM, config: PretrainConfig, facts: Facts, name: str) -> str
         f"- {_token_layer(lm)}",
         f"- {count / 1e6:.2f} M parameters, and a softmax over {len(lm.vocabulary or []):,} words",
         f"- initial state: {lm.initial_state}",
+        f"- mean vector, which centred similarity subtracts: of {summary.mean_words:,} words of "
+        f"the {summary.mean_text} text",
         "",
         "## Training",
         "",
-        *_start(facts),
+        *_start(summary),
         f"- text: {corpus['n_tokens']:,} tokens in {corpus['n_sentences']:,} sentences, "
         f"{corpus['n_types']:,} types",
-        f"- seen: {facts.tokens:,} predicted tokens per direction, {epochs:.2f} epochs, in "
-        f"{facts.seconds / 3600:.2f} hours",
+        f"- seen: {summary.tokens:,} predicted tokens per direction, {epochs:.2f} epochs, in "
+        f"{summary.seconds / 3600:.2f} hours",
         f"- {config.optimizer}, learning rate {config.learning_rate:g} ({config.schedule}), "
         f"{config.batch_size} rows of {config.unroll_steps} steps, "
         f"{config.n_negative_samples or 'all'} sampled words, dropout {config.dropout:g}",
@@ -67,17 +85,17 @@ def write_card(lm: BiLM, config: PretrainConfig, facts: Facts, name: str) -> str
         "",
         "## Perplexity on held-out text",
         "",
-        *_perplexities(facts),
+        *_perplexities(summary),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _start(facts: Facts) -> list[str]:
-    if facts.init is None:
+def _start(summary: TrainingSummary) -> list[str]:
+    if summary.init is None:
         return []
     return [
-        f"- started from the weights `{facts.init}`, whose own training, text and licences are not "
-        "counted below: their card tells of them"
+        f"- started from the weights `{summary.init}`, whose own training, text and licences "
+        "are not counted below: their card tells of them"
     ]
 
 
@@ -98,9 +116,9 @@ def _token_layer(lm: BiLM) -> str:
     )
 
 
-def _perplexities(facts: Facts) -> list[str]:
-    rows = {"running text, state carried on": facts.running}
-    rows |= {f"each sentence from the {name} state": p for name, p in facts.sentences.items()}
+def _perplexities(summary: TrainingSummary) -> list[str]:
+    rows = {"running text, state carried on": summary.running}
+    rows |= {f"each sentence from the {name} state": p for name, p in summary.sentences.items()}
     known = {name: found for name, found in rows.items() if found is not None}
     if not known:
         return ["Not measured: no held-out text was given."]

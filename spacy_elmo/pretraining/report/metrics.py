@@ -1,69 +1,50 @@
-"""Losses of some steps, for the log: added up on the device, asked for only when they are told."""
+"""The numbers of a training's events: as entries of the log, and in words."""
 
 from __future__ import annotations
 
-import math
-import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
-
 from spacy_elmo.pretraining.perplexity.exact import Perplexity
+from spacy_elmo.pretraining.run.events import Event, Measured, Step
 
 
-class Meter:
-    """Adds up losses between two reports.
-
-    overflows: Whether gradients may overflow now and then (float16).
-    """
-
-    def __init__(self, *, overflows: bool) -> None:
-        self.overflows = overflows
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget what was added."""
-        self.losses: Tensor | None = None
-        self.norm: Tensor | None = None
-        self.n_positions = 0
-        self.began = time.monotonic()
-
-    def add(self, losses: Tensor, norm: Tensor, n_positions: int) -> None:
-        """Add a step: its loss summed over positions, the gradients' norm."""
-        self.losses = losses if self.losses is None else self.losses + losses
-        self.norm = norm
-        self.n_positions += n_positions
-
-    def finite(self) -> bool:
-        """Whether losses and gradients were finite. This waits for the device."""
-        if self.losses is None or self.norm is None:
-            return True
-        values = self.losses.tolist()
-        if not self.overflows:
-            values.append(self.norm.item())
-        return all(map(math.isfinite, values))
-
-    def report(self) -> dict[str, Any]:
-        """Mean loss per direction, norm of the last gradients, tokens per second; starts anew."""
-        assert self.losses is not None
-        assert self.norm is not None
-        entry = {
-            "loss": [round(value / self.n_positions, 4) for value in self.losses.tolist()],
-            "norm": round(self.norm.item(), 4),
-            "tokens_per_second": round(self.n_positions / (time.monotonic() - self.began)),
+def entry_of(event: Event) -> dict[str, Any] | None:
+    """An event as an entry of the log, or None if it is not logged."""
+    if isinstance(event, Step):
+        numbers: dict[str, Any] = {
+            "loss": [round(value, 4) for value in event.loss],
+            "norm": round(event.norm, 4),
+            "tokens_per_second": round(event.tokens_per_second),
+            "rate": event.rate,
+            "share": round(event.share, 5),
         }
-        self.restart()
-        return entry
+    elif isinstance(event, Measured) and event.state is None:
+        found = event.perplexity
+        numbers = {
+            "heldout": [round(value, 3) for value in found.directions],
+            "heldout_average": round(found.average, 3),
+        }
+    else:
+        return None
+    seconds = round(event.seconds, 1)
+    return {"step": event.step, "tokens": event.tokens, "seconds": seconds, **numbers}
 
 
-def perplexity_of(losses: list[float]) -> float:
-    """exp of the mean, or infinity where that overflows.
+def gain(entries: Sequence[Mapping[str, Any]]) -> str | None:
+    """Held-out perplexity of the weights a training started from, and now, in words.
 
-    >>> perplexity_of([0.0, 0.0])
-    1.0
+    Args:
+        entries: Of the log.
+
+    Returns:
+        None where it was not measured at the start.
     """
-    mean = sum(losses) / len(losses)
-    return math.exp(mean) if mean < 700.0 else math.inf
+    measured = [entry for entry in entries if "heldout" in entry]
+    if not measured or measured[0]["step"] != 0:
+        return None
+    before, after = (measured[k]["heldout_average"] for k in (0, -1))
+    return f"Held-out perplexity: {before:.1f} before, {after:.1f} after"
 
 
 def time_left(seconds: float, share: float) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+
+from spacy_elmo.pretraining.perplexity.exact import perplexity_of
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 40, 48
@@ -25,7 +28,8 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
     for entry in entries:
         for kind, key in (("training", "loss"), ("held-out", "heldout")):
             for name, value in zip(("forward", "backward"), entry.get(key, ()), strict=False):
-                value = math.exp(min(value, 700.0)) if key == "loss" else value
+                value = perplexity_of(value) if key == "loss" else value
+                value = min(value, sys.float_info.max)  # infinity has no place in a picture
                 found.setdefault(f"{kind}, {name}", []).append((entry["tokens"], value))
     return found
 
@@ -33,7 +37,9 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
 def draw(entries: Sequence[Mapping[str, Any]], title: str) -> str:
     """An SVG picture of a log's perplexities, on a logarithmic scale.
 
-    entries: Of the log. title: What to write above.
+    Args:
+        entries: Of the log.
+        title: What to write above.
     """
     found = {name: points for name, points in curves(entries).items() if points}
     values = [y for points in found.values() for _, y in points] or [1.0, 10.0]

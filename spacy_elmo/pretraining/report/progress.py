@@ -1,59 +1,39 @@
-"""What a training tells: a log in JSON lines, a progress bar or plain lines."""
+"""A training's progress for people: a bar where somebody watches, else a line now and then."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Entries of a log; a last line that was cut short is left out."""
-    if not path.exists():
-        return []
-    entries = []
-    for line in path.read_text(encoding="utf8").splitlines():
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            break
-    return entries
-
-
-class Log:
-    """A log file, from a step on.
-
-    path: The file. step: Entries beyond it are dropped: a resumed run writes them anew.
-    """
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        kept = [entry for entry in read_log(path) if entry["step"] <= step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".tmp")
-        aside.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf8")
-        aside.replace(path)
-
-    def write(self, entry: dict[str, Any]) -> None:
-        """Add an entry."""
-        with self.path.open("a", encoding="utf8") as file:
-            file.write(json.dumps(entry) + "\n")
+from spacy_elmo.pretraining.perplexity.exact import perplexity_of
+from spacy_elmo.pretraining.report.metrics import describe, time_left
+from spacy_elmo.pretraining.run.events import (
+    Event,
+    Measured,
+    Message,
+    Phase,
+    RolledBack,
+    Started,
+    Step,
+    Stopped,
+    Written,
+)
 
 
 class Progress:
-    """A bar where somebody watches and tqdm is installed, else a line now and then.
+    """Tells the events of a training on standard error: a bar if tqdm is installed, else lines.
 
-    shown: Whether to show anything at all. seconds: Between two plain lines.
+    Args:
+        seconds: Between two plain lines.
     """
 
-    def __init__(self, *, shown: bool = True, seconds: float = 30.0) -> None:
-        self.shown = shown
+    def __init__(self, *, seconds: float = 30.0) -> None:
         self.seconds = seconds
         self.last = time.monotonic()
+        self.heldout: dict[str, str] = {}
         self.bar: Any = None
-        if shown and sys.stderr.isatty():
+        if sys.stderr.isatty():
             try:
                 from tqdm import tqdm
             except ImportError:
@@ -61,27 +41,63 @@ class Progress:
             layout = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
             self.bar = tqdm(total=1.0, bar_format=layout)
 
-    def say(self, line: str) -> None:
-        """Print a line."""
-        if self.bar is not None:
-            self.bar.write(line, file=sys.stderr)
-        elif self.shown:
-            print(line, file=sys.stderr, flush=True)
+    def __call__(self, event: Event) -> None:
+        """Tell an event."""
+        if isinstance(event, Step):
+            self._update(event)
+            return
+        if isinstance(event, Measured) and event.state is None:
+            self.heldout = {"held-out": f"{event.perplexity.average:.1f}"}
+        if isinstance(event, Phase | Stopped | Written):
+            self._close()
+        line = _line(event)
+        if line is not None:
+            self._say(line)
 
-    def update(self, share: float, step: int, numbers: dict[str, str]) -> None:
-        """Show how far the training is.
-
-        share: Share of the budget used. numbers: What to show beside it.
-        """
+    def _update(self, event: Step) -> None:
+        numbers = {
+            "tokens": f"{event.tokens:,}",
+            "tokens/s": f"{event.tokens_per_second:,.0f}",
+            "perplexity (sampled)": f"{perplexity_of(sum(event.loss) / len(event.loss)):.1f}",
+            **self.heldout,
+            "left": time_left(event.seconds, event.share),
+        }
         if self.bar is not None:
-            self.bar.n = min(share, 1.0)
+            self.bar.n = min(event.share, 1.0)
             self.bar.set_postfix(numbers)
         elif time.monotonic() - self.last >= self.seconds:
             self.last = time.monotonic()
             shown = " ".join(f"{name} {value}" for name, value in numbers.items())
-            self.say(f"{share:7.2%}  step {step}  {shown}")
+            self._say(f"{event.share:7.2%}  step {event.step}  {shown}")
 
-    def close(self) -> None:
-        """Take the bar down."""
+    def _say(self, line: str) -> None:
+        if self.bar is not None:
+            self.bar.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+            self.bar = None
+
+
+def _line(event: Event) -> str | None:
+    """An event in words, or None if it is not worth a line."""
+    if isinstance(event, Started) and event.resumed:
+        return f"Going on from step {event.step}, {event.tokens:,} tokens"
+    if isinstance(event, Measured):
+        state = "" if event.state is None else f"sentences from the {event.state} state: "
+        return f"step {event.step}, {event.tokens:,} tokens: {state}{describe(event.perplexity)}"
+    if isinstance(event, RolledBack):
+        return (
+            f"The loss is no finite number at step {event.bad_step}: back to step {event.step}, "
+            f"and on from there with {event.factor:g} times the learning rate"
+        )
+    if isinstance(event, Phase):
+        return f"Last phases: {event.name}"
+    if isinstance(event, Stopped):
+        return f"Stopped at step {event.step}: run the same command to go on"
+    if isinstance(event, Written):
+        return f"Wrote {event.path}"
+    return event.text if isinstance(event, Message) else None

@@ -8,10 +8,10 @@ all random numbers follow from the step. A checksum guards against a file that w
 from __future__ import annotations
 
 import json
-import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,50 +22,59 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
+from spacy_elmo.files import new_file, remove_leftovers
 
 FORMAT = "spacy-elmo.checkpoint"
 VERSION = "1"
+# Older ones are removed when one is written.
+KEPT = 2
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """tensors: By name, on the CPU. state: JSON values."""
+    """What a file holds.
+
+    Attributes:
+        tensors: By name, on the CPU.
+        state: JSON values.
+    """
 
     tensors: dict[str, Tensor]
     state: dict[str, Any]
 
 
-def write(folder: Path, step: int, checkpoint: Checkpoint, keep: int = 2) -> Path:
+def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint; it is either there as a whole or not at all.
 
-    folder: Made if missing. keep: Older checkpoints than this many are removed afterwards.
+    Args:
+        folder: Made if missing.
+        step: Steps taken, which name the file.
+        checkpoint: What to write.
 
-    Raises OSError, for instance when the disk is full; earlier checkpoints stay as they were.
+    Returns:
+        The file.
+
+    Raises:
+        OSError: For instance when the disk is full; earlier checkpoints stay as they were.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("step-*.tmp"):  # by a process that was killed while it wrote
+    remove_leftovers(folder, "step-*")
+    for left in folder.glob("step-*.tmp"):  # of earlier versions
         left.unlink()
     path = folder / f"step-{step:09d}.safetensors"
-    aside = path.with_suffix(".tmp")
     metadata = {
         "format": FORMAT,
         "version": VERSION,
         "state": json.dumps(checkpoint.state),
     }
     metadata["checksum"] = str(_checksum(checkpoint.tensors, metadata["state"]))
-    try:
+    with new_file(path) as aside:
         try:
             save_file(checkpoint.tensors, aside, metadata)
         except SafetensorError as error:  # how safetensors reports a failed write
             raise OSError(f"cannot write {aside}: {error}") from error
-        with aside.open("rb+") as file:
-            os.fsync(file.fileno())
-        aside.replace(path)
-        _sync_names(folder)
-    finally:
-        aside.unlink(missing_ok=True)
-    for old in found(folder)[:-keep]:
+    for old in found(folder)[:-KEPT]:
         old.unlink()
     return path
 
@@ -80,8 +89,9 @@ def found(folder: Path) -> list[Path]:
 def read(path: Path) -> Checkpoint:
     """Read and check a checkpoint.
 
-    Raises CheckpointError, naming the file, if it cannot be read, and DamagedCheckpoint if that is
-    for good.
+    Raises:
+        CheckpointError: If it cannot be read, naming the file; DamagedCheckpoint if that is for
+            good.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -99,20 +109,34 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(tensors, json.loads(text))
 
 
+def checksum(path: Path) -> str:
+    """The checksum that a checkpoint says of itself: by it two are the same."""
+    with safe_open(path, framework="pt") as file:
+        return str((file.metadata() or {})["checksum"])
+
+
+@contextmanager
+def saying_what_is_safe(what: str, folder: Path) -> Iterator[None]:
+    """Within this context an OSError says what could not be written, and what is safe.
+
+    Args:
+        what: What is being written.
+        folder: That of the checkpoints.
+    """
+    try:
+        yield
+    except OSError as error:
+        good = found(folder)
+        kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint"
+        raise OSError(
+            f"cannot write {what} ({error}); {kept}. Make room and run the same command again "
+            "to go on from there"
+        ) from error
+
+
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> int:
     value = zlib.crc32(text.encode())
     for name in sorted(tensors):
         value = zlib.crc32(name.encode(), value)
         value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
     return value
-
-
-def _sync_names(folder: Path) -> None:
-    """See to it that a new name is on disk, where a folder can be opened (not on Windows)."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

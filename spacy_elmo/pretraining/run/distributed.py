@@ -16,7 +16,8 @@ from torch import Tensor, distributed
 def usable_device(name: str | None) -> str:
     """A device to compute on; None: a GPU if there is one.
 
-    Raises ValueError for anything but "cpu" and "cuda", and for "cuda" where there is none.
+    Raises:
+        ValueError: For anything but "cpu" and "cuda", and for "cuda" where there is none.
     """
     available = torch.cuda.is_available()
     if name not in (None, "cpu", "cuda"):
@@ -29,7 +30,10 @@ def usable_device(name: str | None) -> str:
 class Group:
     """The processes of a run; by itself it stands for one process alone.
 
-    rank: Number of this process. world: Number of processes. device: Where this process computes.
+    Args:
+        rank: Number of this process.
+        world: Number of processes.
+        device: Where this process computes.
     """
 
     def __init__(self, rank: int = 0, world: int = 1, device: str | torch.device = "cpu") -> None:
@@ -41,9 +45,11 @@ class Group:
     def join(cls, device: str | None = None) -> Group:
         """Join the group that torchrun's environment describes, or stand alone without one.
 
-        device: "cpu", "cuda", or None: a GPU if there is one.
+        Args:
+            device: "cpu", "cuda", or None: a GPU if there is one.
 
-        Raises ValueError for another device, and for "cuda" where there is none.
+        Raises:
+            ValueError: For another device, and for "cuda" where there is none.
         """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         kind = usable_device(device)
@@ -93,8 +99,10 @@ class Group:
         return slice(self.rank * n_rows // self.world, (self.rank + 1) * n_rows // self.world)
 
     def leave(self) -> None:
-        """Wait for the others and close. Not after an error: the others wait elsewhere then, and
-        torchrun ends them."""
+        """Wait for the others and close.
+
+        Not after an error: the others wait elsewhere then, and torchrun ends them.
+        """
         if self.world > 1:
             distributed.barrier()
             distributed.destroy_process_group()

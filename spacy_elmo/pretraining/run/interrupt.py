@@ -1,21 +1,33 @@
-"""SIGTERM and SIGINT as a wish to stop at the next step."""
+"""SIGTERM and SIGINT as a wish to stop where nothing is lost."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Interrupted(Exception):
+    """A signal came in the middle of something that is done anew the next time."""
 
 
 class Interrupt:
-    """Within this context the first SIGTERM or SIGINT is only noted; a second acts as ever."""
+    """Within this context the first SIGTERM or SIGINT is only noted; a second acts as ever.
+
+    Attributes:
+        received: Whether one came.
+    """
 
     def __init__(self) -> None:
         self.received = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
+        """Note signals from now on."""
         if threading.current_thread() is threading.main_thread():  # Python allows no other
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._note)
@@ -27,7 +39,23 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Let signals act as before."""
         self._restore()
+
+    def check(self) -> None:
+        """Give up what is being done if a signal came.
+
+        Raises:
+            Interrupted: If so.
+        """
+        if self.received:
+            raise Interrupted
+
+    def watch(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items, with a `check` before each."""
+        for item in items:
+            self.check()
+            yield item
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = True

@@ -8,11 +8,20 @@ from typing import Any
 
 from spacy_elmo.errors import CheckpointError
 from spacy_elmo.pretraining.config import BUDGET, REPORTS
-from spacy_elmo.pretraining.run.state import Training
+from spacy_elmo.pretraining.run.protocol import TrainingState
 
 
-def check_same_run(path: Path, state: Mapping[str, Any], training: Training) -> None:
-    """Raises CheckpointError naming what differs. Budget and reports may change."""
+def check_same_run(path: Path, state: Mapping[str, Any], training: TrainingState) -> None:
+    """Check that a checkpoint is of this run; budget and reports may have changed.
+
+    Args:
+        path: The checkpoint.
+        state: What it holds as JSON.
+        training: The run.
+
+    Raises:
+        CheckpointError: Naming what differs.
+    """
     config, corpus = training.config, training.corpus.meta
     if "init" in state and state["init"] != training.init:
         first, other = (name or "random weights" for name in (state["init"], training.init))

@@ -86,20 +86,20 @@ class Optimizer:
 
 def _optimizer(config: PretrainConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """PyTorch's optimizer, its state there before the first step."""
-    groups = [
-        {"params": [value for value in parameters if (value.dim() > 1) == decays], "decays": decays}
-        for decays in (True, False)
-    ]
-    groups = [group for group in groups if group["params"]]
     if config.optimizer == "adagrad":
         return torch.optim.Adagrad(
-            groups,
+            parameters,
             initial_accumulator_value=config.initial_accumulator,
             eps=config.epsilon,
             foreach=True,
         )
-    for group in groups:
-        group["weight_decay"] = config.weight_decay if group["decays"] else 0.0
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [value for value in parameters if (value.dim() > 1) == decays],
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for decays in (True, False)
+    ]
     options: dict[str, Any] = {"betas": (config.beta1, config.beta2), "eps": config.epsilon}
     try:
         optimizer = torch.optim.AdamW(groups, **options, fused=True)

@@ -53,9 +53,10 @@ def run_window_fused(
     width = inputs.shape[1]
     # PyTorch's gates stand in the order input, forget, cell input, output.
     weight, bias = (torch.cat([i, f, g, o]) for i, f, o, g in (weight.chunk(4), bias.chunk(4)))
-    weights = [weight[:, :width], weight[:, width:], bias, torch.zeros_like(bias)]
+    parts = [weight[:, :width], weight[:, width:], bias, torch.zeros_like(bias)]
     if projection is not None:
-        weights.append(projection)
+        parts.append(projection)
+    weights = [part.contiguous() for part in parts]
     before = [state.to(inputs.dtype).t().unsqueeze(0).contiguous() for state in (h, c)]
     outputs, last_h, last_c = torch._VF.lstm(
         inputs.transpose(1, 2).contiguous(), before, weights, True, 1, 0.0, True, False, False

@@ -3,6 +3,9 @@
 All of it runs on the CPU too, and on a GPU where there is one.
 """
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,11 @@ from torch.nn import functional as F
 
 from spacy_elmo.bilm.characters import PADDING
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
+from spacy_elmo.pretraining.batches.sampling import (
+    draw_negatives,
+    log_expected_counts,
+    log_uniform,
+)
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
@@ -31,17 +39,24 @@ from spacy_elmo.pretraining.gpu.token_layer import embed_types
 from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.step.language_model import LayerStates, run_direction
 from spacy_elmo.pretraining.step.recurrence import run_window
-from spacy_elmo.pretraining.step.sampled_softmax import (
-    draw_negatives,
-    log_expected_counts,
-    log_uniform,
-    sampled_loss,
-)
+from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
 from tests.pretraining.small import config as small_config
 from tests.pretraining.small import sentences
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 every_device = pytest.mark.parametrize("device", DEVICES)
+
+
+@pytest.fixture(autouse=True)
+def full_precision() -> Iterator[None]:
+    """Some machines let PyTorch round the inputs of float32 products to 10 bits."""
+    kinds = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [kind.allow_tf32 for kind in kinds]
+    for kind in kinds:
+        kind.allow_tf32 = False
+    yield
+    for kind, value in zip(kinds, before, strict=True):
+        kind.allow_tf32 = value
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +139,8 @@ def test_the_token_layer_is_the_networks(corpus: Corpus, device: str) -> None:
     for chosen, columns in ((~is_long, SHORT), (is_long, characters.shape[1])):
         given = characters[chosen]
         weights = torch.randn(len(given), cnn.width, device=device)
-        found = embed_types(cnn, given[:, :columns], torch.float32)
+        weights_of = dict(cnn.named_parameters())
+        found = embed_types(cnn.config, weights_of, given[:, :columns], torch.float32)
         wanted = cnn(given.long())
         close(found, wanted)
         parameters = list(cnn.parameters())
@@ -350,12 +366,10 @@ def test_what_it_leaves_to_the_other(change: dict[str, object], reason: str | No
     assert (found is None) if reason is None else (reason in str(found))
 
 
-def test_kernels_in_triton(tmp_path: Path) -> None:
+def test_kernels_in_triton() -> None:
     """On a GPU the kernels themselves; elsewhere by Triton's interpreter, where it is installed."""
     pytest.importorskip("triton")
-    import subprocess
-    import sys
-
-    script = Path(__file__).with_name("triton_check.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=200)
+    command = [sys.executable, "-m", "tests.pretraining.gpu.triton_check"]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]
