@@ -1,4 +1,4 @@
-"""Where version 0.1.0 kept `similarity`: Docs with hooks that were pickled with it name this."""
+"""The earlier place of `similarity`, which pickled Docs with hooks name: kept so that they load."""
 
 from spacy_elmo.pipeline.doc.attributes import similarity
 

@@ -181,7 +181,7 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
     def get_loss(self, examples: Iterable[Example], scores: Any) -> None:
         """There is none: the language model learns what its listeners ask for."""
 
-    # Listeners: spaCy's protocol of a component that is listened to, and `Upstream`
+    # Listeners: what spaCy asks of a component that is listened to, and the protocol `Upstream`
 
     @property
     def listener_map(self) -> dict[str, list[ElmoListener]]:

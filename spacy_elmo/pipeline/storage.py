@@ -1,4 +1,4 @@
-"""Where version 0.1.0 kept `Rows`: Docs that were pickled with it name this module."""
+"""The earlier place of `Rows`, which pickled Docs name: kept so that they load."""
 
 from spacy_elmo.pipeline.doc.storage import Rows
 

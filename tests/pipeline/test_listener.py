@@ -566,3 +566,26 @@ def test_thinc_copies_stay_listeners(weights: Path) -> None:
     node = next(node for node in copied.walk() if isinstance(node, ElmoListener))
     assert node is not first_listener(nlp)
     assert len(node.get_param("layer_weights")) == N_LAYERS
+
+
+def test_gradients_of_an_earlier_batch_are_an_error(weights: Path) -> None:
+    nlp, examples = make(weights, {"projection": 8}, elmo={"frozen": False})
+    nlp.initialize(lambda: examples)
+    pipe: Any = nlp.get_pipe("elmo")
+    pipe.update(examples)
+    outputs, backprop = first_listener(nlp).begin_update([each.predicted for each in examples])
+    pipe.update(examples)
+    with pytest.raises(ValueError, match=r"tagger_0' sends gradients .* the update is done"):
+        backprop(outputs)
+
+
+def test_a_pipe_that_trains_after_the_update_is_told_so(weights: Path) -> None:
+    """Its gradients would belong to a pass through the network that is over."""
+    nlp, examples = make(weights, {"projection": 8}, {"projection": 8}, elmo={"frozen": False})
+    nlp.initialize(lambda: examples)
+    elmo, first, second = (pipe for _, pipe in nlp.pipeline)
+    elmo.update(examples)  # type: ignore[attr-defined]
+    first.update(examples)  # type: ignore[attr-defined]
+    elmo.finish_update(Adam(0.01))  # type: ignore[attr-defined]
+    with pytest.warns(UserWarning, match="pipe 'tagger_1' trains on Docs .* has not seen"):
+        second.update(examples)  # type: ignore[attr-defined]
