@@ -73,7 +73,7 @@ class _Cell(nn.Module):
             self.state_linearity.bias.copy_(layer.working_bias())
 
     def run(self, inputs: Tensor, lengths: Sequence[int], backwards: bool) -> Tensor:
-        """inputs, result: *Shape:* (n_rows, n_steps, width)."""
+        """Run over padded rows. *Shape:* (n_rows, n_steps, width), of the inputs and the result."""
         n_rows, n_steps, width = inputs.shape
         layer = self.layer
         outputs = torch.zeros_like(inputs)

@@ -18,7 +18,9 @@ from spacy_elmo.pretraining.config import PretrainConfig
 class PlainTraining:
     """Trains a copy of a biLM the plain way.
 
-    lm: A model with a softmax and without clips. config: The training config.
+    Args:
+        lm: A model with a softmax and without clips.
+        config: The training config.
     """
 
     def __init__(self, lm: BiLM, config: PretrainConfig) -> None:

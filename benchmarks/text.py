@@ -15,8 +15,13 @@ FILES = ("en_ewt-ud-dev.conllu", "en_ewt-ud-test.conllu")
 
 @dataclass(frozen=True)
 class Text:
-    """sentences: Lists of words. raw: The same sentences as they were written. tags: The tag of
-    each word."""
+    """Sentences to measure with.
+
+    Attributes:
+        sentences: Lists of words.
+        raw: The same sentences as they were written.
+        tags: The tag of each word.
+    """
 
     sentences: list[list[str]]
     raw: list[str]

@@ -111,7 +111,8 @@ class ReferenceElmo:
     def run_direction(self, inputs: Array, direction: int, state: State) -> tuple[Array, State]:
         """All layers of one direction over inputs (T, P) that stand in the order of reading.
 
-        Returns the outputs (n_layers, T, P) and the state with this direction's part renewed.
+        Returns:
+            The outputs (n_layers, T, P) and the state with this direction's part renewed.
         """
         h, c = state[0].copy(), state[1].copy()
         outputs = []

@@ -18,12 +18,17 @@ def scalar_mix(
 ) -> list[Array]:
     """Mixes of a batch of sentences.
 
-    batch: for each sentence its layers WITH `<S>` and `</S>`: (n_layers, n_words + 2, width).
-    layer_norm: None, or whose statistics. One mean and one variance for each layer over all
-    elements of the batch: without the boundary symbols (bilm-tf) or with them (AllenNLP).
-    eps: stands inside the root: 1e-12 in bilm-tf and AllenNLP 0.9, 1e-13 in AllenNLP 2.10.
+    Args:
+        batch: Of each sentence its layers with `<S>` and `</S>`. *Shape:*
+            (n_layers, n_words + 2, width).
+        weights: Weights before the softmax.
+        gamma: Scale of the whole.
+        layer_norm: None, or whose statistics. One mean and one variance for each layer over all
+            elements of the batch: without the boundary symbols (bilm-tf) or with them (AllenNLP).
+        eps: Stands inside the root: 1e-12 in bilm-tf and AllenNLP 0.9, 1e-13 in AllenNLP 2.10.
 
-    Returns for each sentence its mixed vectors without boundaries: (n_words, width).
+    Returns:
+        Of each sentence its mixed vectors without boundaries. *Shape:* (n_words, width).
     """
     shares = np.exp(weights - np.max(weights))
     shares = shares / shares.sum()
