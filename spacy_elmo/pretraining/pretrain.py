@@ -7,10 +7,12 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.formats import load
 from spacy_elmo.pretraining.adapt import adapt
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.gpu.state import DeviceTraining, unsupported
 from spacy_elmo.pretraining.report.card import TrainingSummary, write_card
 from spacy_elmo.pretraining.report.log import Log, read_log
 from spacy_elmo.pretraining.report.metrics import gain
@@ -79,7 +81,7 @@ def pretrain(
     for one in filter(None, (text, held)):
         _check_characters(one, config)
     name = None if init is None else Path(init).resolve().name
-    training = Training(text, config, group, lm, init=name)
+    training = _training(text, config, group, lm, name)
     folder = out / TRAINING
     finished, log = True, Log(folder / LOG)
     with Interrupt() as interrupt:
@@ -125,6 +127,15 @@ def _summary(training: TrainingState, results: Results) -> TrainingSummary:
         results.mean_words,
         results.mean_text,
     )
+
+
+def _training(
+    text: Corpus, config: PretrainConfig, group: Group, lm: BiLM | None, init: str | None
+) -> TrainingState:
+    """On a GPU a captured graph, where it can compute what the config asks for."""
+    if group.device.type == "cuda" and unsupported(config, group) is None:
+        return DeviceTraining(text, config, group, lm, init=init)
+    return Training(text, config, group, lm, init=init)
 
 
 def _check_out(out: Path) -> None:
