@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from evaluation import coarsewsd, mean_vector, random_pairs, wic
-from evaluation.readers import sample_text
-from spacy_elmo import BiLM
+from evaluation import coarsewsd, random_pairs, wic
 from tests.evaluation.made_up import SMOKE
 
 
@@ -41,13 +38,3 @@ def test_commands_report(
     assert abs(centred) < abs(raw)
     printed = capsys.readouterr().out
     assert printed.count("| token layer |") == 6
-
-
-def test_mean_vector_is_stored(weights: str, tmp_path: Path) -> None:
-    out = tmp_path / "with-mean"
-    mean_vector.main(weights, out, [SMOKE / "text.txt"], words=500, dtype="float32")
-    lm = BiLM.from_pretrained(out)
-    sample = sample_text([SMOKE / "text.txt"], 500)
-    expected = np.concatenate(lm.encode(sample), axis=1).mean(axis=1)
-    assert lm.mean_layers is not None
-    np.testing.assert_allclose(lm.mean_layers.numpy(), expected, rtol=1e-5, atol=1e-6)
