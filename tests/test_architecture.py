@@ -175,9 +175,14 @@ def floors(graph: Graph) -> int:
 
 
 def room_in(package: str) -> Callable[[str], str]:
-    """The room of a top package that a module stands in: a child of the package."""
+    """The room of a top package that a module stands in: a child of the package.
+
+    A `__main__` is above everything, wherever it stands: nothing imports it.
+    """
 
     def label(module: str) -> str:
+        if module.endswith(".__main__"):
+            return module
         return ".".join(module.split(".")[:2]) if module != package else package
 
     return label
@@ -236,6 +241,10 @@ def test_the_version_is_all_that_is_read_from_the_package_itself() -> None:
         if name.rpartition(".")[0] == NAME and name.rpartition(".")[2] not in modules(ROOT)
     }
     assert {name for _, name in names} <= {"__version__"}
+
+
+def test_nothing_imports_a_main() -> None:
+    assert not [pair for pair in imports(ROOT) if pair.target.endswith("__main__")]
 
 
 def test_there_are_no_circles() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spacy_elmo.pretraining.batches.running import RunningText
+from spacy_elmo.pretraining.batches.running import TextPositions
 from spacy_elmo.pretraining.batches.windows import make_windows
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.vocabulary import BOS, EOS
@@ -32,7 +32,7 @@ def _symbols(corpus: Corpus, *, backward: bool) -> list[int]:
 def test_running_text_goes_round(corpus: Corpus) -> None:
     """Every row reads the text in order from its own place, in both directions."""
     windows = make_windows(corpus, config(order="text", batch_size=3, unroll_steps=4))
-    length = RunningText(corpus).n_positions
+    length = TextPositions(corpus).n_positions
     steps = [windows.next() for _ in range(2 * length // 4)]  # two rounds
     for direction in range(2):
         inputs = np.concatenate([step.inputs[direction] for step in steps])
@@ -58,7 +58,7 @@ def test_sentences_are_all_read_once_an_epoch(corpus: Corpus) -> None:
     for _ in range(2):  # epochs
         seen: Counter[tuple[int, ...]] = Counter()
         n_positions = 0
-        while n_positions < RunningText(corpus).n_positions:
+        while n_positions < TextPositions(corpus).n_positions:
             window = windows.next()
             n_positions += window.n_positions
             inside = window.targets >= 0
@@ -67,7 +67,7 @@ def test_sentences_are_all_read_once_an_epoch(corpus: Corpus) -> None:
             for row in range(window.inputs.shape[2]):
                 read = window.targets[0][:, row][inside[0][:, row]]
                 seen[tuple(read.tolist())] += 1
-        assert n_positions == RunningText(corpus).n_positions
+        assert n_positions == TextPositions(corpus).n_positions
         expected: Counter[tuple[int, ...]] = Counter()
         for number in range(len(corpus)):
             words = [*corpus.word_of_type[corpus.sentence(number)].tolist(), EOS]

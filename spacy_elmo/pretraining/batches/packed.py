@@ -209,15 +209,15 @@ class _Plan:
         self._fill(most)
         before = int(self.ends[self.taken - 1]) if self.taken else 0
         ends = (self.ends[self.taken : self.taken + most] - before).tolist()
-        hungry = np.flatnonzero(needs > 0)
+        short_of = np.flatnonzero(needs > 0)
         counts = []
         used = position = 0
-        for need in needs[hungry].tolist():
+        for need in needs[short_of].tolist():
             stop = bisect_left(ends, position + need, used) + 1
             counts.append(stop - used)
             used, position = stop, ends[stop - 1]
         self.taken += used
-        return np.repeat(hungry, counts)
+        return np.repeat(short_of, counts)
 
     def _fill(self, n_sentences: int) -> None:
         """Have at least so many sentences in the queue, and no epoch that is used up."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 
 
-class RunningText:
+class TextPositions:
     """All positions of all sentences in a row: n + 1 for a sentence of n words (see `packed`).
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, PackedStream, read_symbols
-from spacy_elmo.pretraining.batches.running import RunningText
+from spacy_elmo.pretraining.batches.running import TextPositions
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 
@@ -64,7 +64,7 @@ class RunningWindows:
 
     def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
         self.corpus = corpus
-        self.text = RunningText(corpus)
+        self.text = TextPositions(corpus)
         self.directions = DIRECTIONS[: config.model.n_directions]
         self.steps = np.arange(config.unroll_steps, dtype=np.int64)[:, None]
         rows = np.arange(config.batch_size, dtype=np.int64)

@@ -43,7 +43,8 @@ def cell_backward(
 
     Args:
         gates: What `cell_forward` left; overwritten by the gradients before the activation.
-        before, after: As in `cell_forward`.
+        before: As in `cell_forward`.
+        after: Likewise.
         d_hidden: Gradient of the output. *Shape:* (rows, C).
         d_cell: Gradient of the cell after the step, float32; overwritten by that of the cell
             before it. *Shape:* (rows, C).

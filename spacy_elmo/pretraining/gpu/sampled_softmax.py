@@ -27,7 +27,7 @@ def expected_draws(n_words: int, n_samples: int) -> int:
     """Draws after which so many distinct words are to be expected.
 
     >>> expected_draws(50_000, 8_192)
-    29104
+    25253
     """
     probability = log_uniform(n_words)
     low, high = n_samples, 1 << 60

@@ -18,7 +18,7 @@ from torch import Tensor
 from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
-from spacy_elmo.pretraining.batches.running import RunningText, token_inputs
+from spacy_elmo.pretraining.batches.running import TextPositions, token_inputs
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.step.language_model import LayerStates, full_loss, run_direction
 from spacy_elmo.vocabulary import BOS, EOS, UNK
@@ -159,7 +159,7 @@ def running_perplexity(
     """
     check_can_score(lm)
     assert lm.softmax is not None
-    text = RunningText(corpus)
+    text = TextPositions(corpus)
     n_rows = max(1, min(n_rows, text.n_positions // (8 * n_steps)))
     starts = np.arange(n_rows + 1, dtype=np.int64) * text.n_positions // n_rows
     lengths = np.diff(starts)

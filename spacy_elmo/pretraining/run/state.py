@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.batches.batches import Batches, TrainingBatch
-from spacy_elmo.pretraining.batches.running import RunningText
+from spacy_elmo.pretraining.batches.running import TextPositions
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run.checkpoint import Checkpoint
@@ -62,7 +62,7 @@ class Training:
         self.config = config
         self.group = group
         self.init = init
-        self.tokens_per_epoch = RunningText(corpus).n_positions
+        self.tokens_per_epoch = TextPositions(corpus).n_positions
         tied = config.share_embedding_softmax
         if lm is None:
             lm = new_model(config.model, corpus.vocabulary, tied=tied, seed=config.seed)
