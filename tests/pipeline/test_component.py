@@ -20,7 +20,7 @@ from thinc.api import Adam
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.formats import WeightsError
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
-from tests.pipeline.listening import listener
+from tests.pipeline.listening.examples import listener
 from tests.tiny import N_LAYERS, WIDTH
 
 Make = Callable[..., Language]

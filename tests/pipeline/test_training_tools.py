@@ -16,7 +16,7 @@ from spacy.tokens import DocBin
 from thinc.api import Config
 
 from spacy_elmo.bilm import BiLM
-from tests.pipeline.listening import GOLD, TAGGED, make, tags
+from tests.pipeline.listening.examples import GOLD, TAGGED, make, tags
 
 CORPUS = {"max_length": 0, "gold_preproc": False, "limit": 0, "augmenter": None}
 

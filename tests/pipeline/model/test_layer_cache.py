@@ -23,7 +23,7 @@ from thinc.api import Adam
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
-from tests.pipeline.listening import make, tagged, tags
+from tests.pipeline.listening.examples import make, tagged, tags
 from tests.tiny import tiny_lm
 
 LAYERS = np.arange(24, dtype=np.float32).reshape(3, 2, 4) / 7

@@ -14,7 +14,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Adam
 
-from tests.pipeline.listening import listener
+from tests.pipeline.listening.examples import listener
 
 WORDS = ["The", "bank", "in", "Paris", "raised", "its", "rates", "."]
 GOLD: dict[str, Any] = {

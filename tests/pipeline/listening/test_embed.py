@@ -14,7 +14,7 @@ from spacy.training import Example
 from spacy.util import registry
 from thinc.api import Adam
 
-from tests.pipeline.listening import GOLD, listener, tagged, tags
+from tests.pipeline.listening.examples import GOLD, listener, tagged, tags
 
 FEATURES = {
     "@architectures": "spacy.MultiHashEmbed.v2",

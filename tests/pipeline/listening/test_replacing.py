@@ -17,7 +17,7 @@ from thinc.api import Adam
 
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.listening.replace import replace_listener_cfg
-from tests.pipeline.listening import listener, make, tagged, tags
+from tests.pipeline.listening.examples import listener, make, tagged, tags
 from tests.tiny import tiny_lm
 
 Trained = tuple[Language, list[Example]]

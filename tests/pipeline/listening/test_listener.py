@@ -22,7 +22,15 @@ from spacy_elmo.pipeline.doc import storage
 from spacy_elmo.pipeline.doc.alignment import token_sentences
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
-from tests.pipeline.listening import GOLD, TAGGED, listener, make, tagged, tagger_config, tags
+from tests.pipeline.listening.examples import (
+    GOLD,
+    TAGGED,
+    listener,
+    make,
+    tagged,
+    tagger_config,
+    tags,
+)
 from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
 

@@ -116,7 +116,7 @@ def test_killed_while_it_works(tmp_path: Path, kill: signal.Signals) -> None:
             [sys.executable, tmp_path / "script.py", out],
             stdin=subprocess.PIPE,
             stderr=stderr,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
         )
     assert run.stdin is not None
     try:
