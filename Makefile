@@ -25,8 +25,11 @@ test: $(VENV)/.test-tools
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# Compiled kernels are built where there is a C compiler; without one everything works, more slowly.
+KERNELS = $(wildcard spacy_elmo/bilm/kernels/*.[ch])
+
 # The build tools come first: without build isolation, pip can fetch no second, unpinned PyTorch.
-$(VENV)/.installed: setup.py pyproject.toml constraints.txt
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt $(KERNELS)
 	@echo "Installing the pinned versions into $(VENV); PyTorch is large, this takes a while"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools wheel
