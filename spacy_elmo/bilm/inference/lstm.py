@@ -84,20 +84,20 @@ class FastLayer:
         joined = inputs.new_empty(n_rows, 2 * width, dtype=dtype)
         joined[:, width:] = h
         cells = c.expand(n_rows, n_cells).clone()
-        outputs_buffer = inputs.new_empty(n_rows, n_cells)  # before their projection
-        cell_step = lstm_cell(inputs.dtype, inputs.device)
+        # Before their projection. Cells, and what is computed from them, have the inputs' type.
+        outputs_buffer = inputs.new_empty(n_rows, n_cells, dtype=dtype)
+        cell_step = lstm_cell(dtype, inputs.dtype, inputs.device)
         start = 0
         steps = self._gates(inputs, joined, batch_sizes)
         for size, products in zip(batch_sizes, steps, strict=True):
             end = start + size
             hidden = joined[:size, width:]
             output = outputs_buffer[:size]
-            # Elementwise work is always done in the float type of the inputs.
-            cell_step(products.to(inputs.dtype), cells[:size], output, self.cell_clip)
+            cell_step(products, cells[:size], output, self.cell_clip)
             if self.projection is None:
                 hidden.copy_(output)
             else:
-                torch.mm(output.to(dtype), self.projection, out=hidden)
+                torch.mm(output, self.projection, out=hidden)
                 if self.proj_clip is not None:
                     hidden.clamp_(-self.proj_clip, self.proj_clip)
             outputs[start:end] = hidden

@@ -1,6 +1,7 @@
 def instruction_sets() -> tuple[str, ...]: ...
 def lstm_cell(
     instruction_set: str,
+    is_bf16: bool,
     gates: int,
     gates_stride: int,
     cells: int,

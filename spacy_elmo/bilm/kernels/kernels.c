@@ -73,21 +73,22 @@ static int always(void)
     return 1;
 }
 
-typedef void (*lstm_cell_function)(const float *, ptrdiff_t, float *, ptrdiff_t, float *, ptrdiff_t,
+typedef void (*lstm_cell_function)(const void *, ptrdiff_t, float *, ptrdiff_t, void *, ptrdiff_t,
                                    ptrdiff_t, ptrdiff_t, float);
 
 typedef struct {
     const char *name;
     int (*offered)(void);
     lstm_cell_function lstm_cell;
+    lstm_cell_function lstm_cell_bf16;
 } instruction_set;
 
 /* From the slowest to the fastest. */
 static const instruction_set SETS[] = {
-    {"baseline", always, lstm_cell_baseline},
+    {"baseline", always, lstm_cell_baseline, lstm_cell_bf16_baseline},
 #ifdef MANY_SETS
-    {"avx2", has_avx2, lstm_cell_avx2},
-    {"avx512", has_avx512, lstm_cell_avx512},
+    {"avx2", has_avx2, lstm_cell_avx2, lstm_cell_bf16_avx2},
+    {"avx512", has_avx512, lstm_cell_avx512, lstm_cell_bf16_avx512},
 #endif
 };
 static const Py_ssize_t N_SETS = sizeof SETS / sizeof SETS[0];
@@ -122,22 +123,25 @@ static PyObject *instruction_sets(PyObject *module, PyObject *unused)
     return result;
 }
 
+/* lstm_cell(set, is_bf16, gates, stride, cells, stride, out, stride, n_rows, n_cells, clip) */
 static PyObject *lstm_cell(PyObject *module, PyObject *args)
 {
     (void)module;
     const char *name;
+    int is_bf16;
     unsigned long long gates, cells, out;
     Py_ssize_t gates_stride, cells_stride, out_stride, n_rows, n_cells;
     float clip;
-    if (!PyArg_ParseTuple(args, "sKnKnKnnnf:lstm_cell", &name, &gates, &gates_stride, &cells,
-                          &cells_stride, &out, &out_stride, &n_rows, &n_cells, &clip))
+    if (!PyArg_ParseTuple(args, "spKnKnKnnnf:lstm_cell", &name, &is_bf16, &gates, &gates_stride,
+                          &cells, &cells_stride, &out, &out_stride, &n_rows, &n_cells, &clip))
         return NULL;
     const instruction_set *set = find_set(name);
     if (set == NULL)
         return NULL;
+    lstm_cell_function run = is_bf16 ? set->lstm_cell_bf16 : set->lstm_cell;
     Py_BEGIN_ALLOW_THREADS
-    set->lstm_cell((const float *)(uintptr_t)gates, gates_stride, (float *)(uintptr_t)cells,
-                   cells_stride, (float *)(uintptr_t)out, out_stride, n_rows, n_cells, clip);
+    run((const void *)(uintptr_t)gates, gates_stride, (float *)(uintptr_t)cells, cells_stride,
+        (void *)(uintptr_t)out, out_stride, n_rows, n_cells, clip);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
@@ -146,7 +150,7 @@ static PyMethodDef METHODS[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS,
      "Names of the sets that the processor offers, from the slowest to the fastest."},
     {"lstm_cell", lstm_cell, METH_VARARGS,
-     "lstm_cell(set, gates, stride, cells, stride, out, stride, n_rows, n_cells, clip)"},
+     "Gates to cells and outputs of a step; tensors by the address and the stride of their rows."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -52,28 +52,73 @@ TARGET static inline float SUFFIX(double_expm1)(float x)
     return scale * p + (scale - 1.0f);
 }
 
-/* Row by row, so that a row's results do not depend on the rows beside it. */
-TARGET static void SUFFIX(lstm_cell)(const float *gates, ptrdiff_t gates_stride, float *cells,
-                                     ptrdiff_t cells_stride, float *out, ptrdiff_t out_stride,
+/* One cell from its gates: updates it and returns its output.
+
+   Sigmoid times tanh is one fraction: divisions cost as much as the polynomials. */
+TARGET static inline float SUFFIX(update)(float input, float forget, float output, float candidate,
+                                          float *cell, float clip)
+{
+    float g = SUFFIX(double_expm1)(candidate);
+    float kept = *cell / SUFFIX(sigmoid_divisor)(forget);
+    float c = kept + g / (SUFFIX(sigmoid_divisor)(input) * (g + 2.0f));
+    c = c < -clip ? -clip : c;
+    c = c > clip ? clip : c;
+    *cell = c;
+    float t = SUFFIX(double_expm1)(c);
+    return t / (SUFFIX(sigmoid_divisor)(output) * (t + 2.0f));
+}
+
+/* bfloat16 is the upper half of a float32. */
+TARGET static inline float SUFFIX(widen)(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* To the nearest, to even between two. Rounding could carry a NaN over to infinity. */
+TARGET static inline uint16_t SUFFIX(narrow)(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+    rounded = value != value ? 0x7fc00000u : rounded;
+    return (uint16_t)(rounded >> 16);
+}
+
+/* Both go row by row, so that a row's results do not depend on the rows beside it. */
+
+TARGET static void SUFFIX(lstm_cell)(const void *gates, ptrdiff_t gates_stride, float *cells,
+                                     ptrdiff_t cells_stride, void *out, ptrdiff_t out_stride,
                                      ptrdiff_t n_rows, ptrdiff_t n_cells, float clip)
 {
     for (ptrdiff_t row = 0; row < n_rows; row++) {
-        const float *RESTRICT input = gates + row * gates_stride;
+        const float *RESTRICT input = (const float *)gates + row * gates_stride;
         const float *RESTRICT forget = input + n_cells;
         const float *RESTRICT output = forget + n_cells;
         const float *RESTRICT candidate = output + n_cells;
         float *RESTRICT cell = cells + row * cells_stride;
-        float *RESTRICT hidden = out + row * out_stride;
-        for (ptrdiff_t k = 0; k < n_cells; k++) {
-            /* Sigmoid times tanh is one fraction: divisions cost as much as the polynomials. */
-            float g = SUFFIX(double_expm1)(candidate[k]);
-            float kept = cell[k] / SUFFIX(sigmoid_divisor)(forget[k]);
-            float c = kept + g / (SUFFIX(sigmoid_divisor)(input[k]) * (g + 2.0f));
-            c = c < -clip ? -clip : c;
-            c = c > clip ? clip : c;
-            cell[k] = c;
-            float t = SUFFIX(double_expm1)(c);
-            hidden[k] = t / (SUFFIX(sigmoid_divisor)(output[k]) * (t + 2.0f));
-        }
+        float *RESTRICT hidden = (float *)out + row * out_stride;
+        for (ptrdiff_t k = 0; k < n_cells; k++)
+            hidden[k] = SUFFIX(update)(input[k], forget[k], output[k], candidate[k], &cell[k], clip);
+    }
+}
+
+TARGET static void SUFFIX(lstm_cell_bf16)(const void *gates, ptrdiff_t gates_stride, float *cells,
+                                          ptrdiff_t cells_stride, void *out, ptrdiff_t out_stride,
+                                          ptrdiff_t n_rows, ptrdiff_t n_cells, float clip)
+{
+    for (ptrdiff_t row = 0; row < n_rows; row++) {
+        const uint16_t *RESTRICT input = (const uint16_t *)gates + row * gates_stride;
+        const uint16_t *RESTRICT forget = input + n_cells;
+        const uint16_t *RESTRICT output = forget + n_cells;
+        const uint16_t *RESTRICT candidate = output + n_cells;
+        float *RESTRICT cell = cells + row * cells_stride;
+        uint16_t *RESTRICT hidden = (uint16_t *)out + row * out_stride;
+        for (ptrdiff_t k = 0; k < n_cells; k++)
+            hidden[k] = SUFFIX(narrow)(SUFFIX(update)(
+                SUFFIX(widen)(input[k]), SUFFIX(widen)(forget[k]), SUFFIX(widen)(output[k]),
+                SUFFIX(widen)(candidate[k]), &cell[k], clip));
     }
 }

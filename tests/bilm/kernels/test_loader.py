@@ -51,10 +51,12 @@ def test_each_set_is_compiled_for_its_registers(path: Path) -> None:
     functions = dict(re.findall(r"<lstm_cell_(\w+)>:\n(.*?)\n\n", printed.stdout + "\n\n", re.S))
     if not functions:
         pytest.skip("names of functions are stripped")
-    assert set(functions) == set(REGISTERS)
-    for name, (register, division) in REGISTERS.items():
+    kernels = {f"{prefix}{name}": name for name in REGISTERS for prefix in ("", "bf16_")}
+    assert set(functions) == set(kernels)
+    for name, instruction_set in kernels.items():
+        register, division = REGISTERS[instruction_set]
         assert re.search(rf"\s{division}\s.*%{register}", functions[name]), name
-        for other in {"ymm", "zmm"} - {register} if name == "baseline" else ():
+        for other in {"ymm", "zmm"} - {register} if instruction_set == "baseline" else ():
             assert other not in functions[name]
 
 
@@ -84,14 +86,15 @@ def test_a_set_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         assert loader.in_use() is None
     if loader.extension is not None:
         with pytest.raises(ValueError, match="avx1024"):
-            loader.extension.lstm_cell("avx1024", 0, 0, 0, 0, 0, 0, 0, 0, 1.0)
+            loader.extension.lstm_cell("avx1024", False, 0, 0, 0, 0, 0, 0, 0, 0, 1.0)
 
 
 def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(loader.VARIABLE, raising=False)
     monkeypatch.setattr(loader, "offered", lambda: ())
     assert loader.in_use() is None
-    assert lstm_cell.lstm_cell(torch.float32, torch.device("cpu")) is lstm_cell.by_pytorch
+    cell = lstm_cell.lstm_cell(torch.float32, torch.float32, torch.device("cpu"))
+    assert cell is lstm_cell.by_pytorch
     monkeypatch.setenv(loader.VARIABLE, "avx2")
     with pytest.raises(ElmoError, match="the kernels were not built"):
         loader.in_use()
@@ -116,8 +119,11 @@ def test_a_build_of_one_slow_set_leaves_the_work_to_pytorch(
     loader._best.cache_clear()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", [*loader.offered(), "0"])
-def test_a_layer_uses_the_set_in_use(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_layer_uses_the_set_in_use(
+    monkeypatch: pytest.MonkeyPatch, name: str, dtype: torch.dtype
+) -> None:
     by_pytorch = []
     monkeypatch.setattr(lstm_cell, "by_pytorch", lambda *given: by_pytorch.append(given))
     compiled = []
@@ -128,7 +134,7 @@ def test_a_layer_uses_the_set_in_use(monkeypatch: pytest.MonkeyPatch, name: str)
         call(self, *given)
 
     monkeypatch.setattr(lstm_cell._Compiled, "__call__", spy)
-    layer = FastLayer.of(LSTMLayer(7, 5), torch.float32)
+    layer = FastLayer.of(LSTMLayer(7, 5), dtype)
     with loader.use(name), torch.no_grad():
         layer.run(torch.ones(3, 5), [2, 1], torch.zeros(1, 5), torch.zeros(1, 7))
     assert len(by_pytorch) == (2 if name == "0" else 0)

@@ -37,27 +37,36 @@ def choice(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
-def inside(array: Array, offset: int, gap: int) -> Tensor:
+def inside(values: Tensor, offset: int, gap: int) -> Tensor:
     """A tensor of the same values in a larger one: not aligned, its rows apart."""
-    n_rows, n_columns = array.shape
-    larger = torch.full((offset + n_rows * (n_columns + gap),), 7.5)
+    n_rows, n_columns = values.shape
+    larger = torch.full((offset + n_rows * (n_columns + gap),), 7.5, dtype=values.dtype)
     tensor = larger[offset:].view(n_rows, n_columns + gap)[:, :n_columns]
-    return tensor.copy_(torch.from_numpy(array))
+    return tensor.copy_(values)
+
+
+def step(
+    gates: Tensor, cells: Tensor, clip: float | None, offset: int = 0, gap: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Cells and outputs, and nothing beside them is written."""
+    gates = inside(gates, offset, gap)
+    cell = inside(cells, offset + 1, gap)
+    out = inside(cells.to(gates.dtype), offset + 2, gap)
+    lstm_cell(gates.dtype, torch.float32, CPU)(gates, cell, out, clip)
+    answers = cell.clone(), out.clone()
+    for tensor in (cell, out):
+        whole = torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage())
+        tensor.fill_(7.5)
+        assert (whole == 7.5).all()
+    return answers
 
 
 def run(
     gates: Array, cells: Array, clip: float | None, offset: int = 0, gap: int = 0
 ) -> tuple[Array, Array]:
-    """Cells and outputs, and nothing beside them is written."""
-    tensors = [inside(each, offset + k, gap) for k, each in enumerate((gates, cells, cells))]
-    cell, out = tensors[1:]
-    lstm_cell(torch.float32, CPU)(*tensors, clip)
-    answers = cell.numpy().copy(), out.numpy().copy()
-    for tensor in (cell, out):
-        storage = torch.empty(0).set_(tensor.untyped_storage())
-        tensor.fill_(7.5)
-        assert (storage == 7.5).all()
-    return answers
+    """The same for arrays of float32."""
+    cell, out = step(torch.from_numpy(gates), torch.from_numpy(cells), clip, offset, gap)
+    return cell.numpy(), out.numpy()
 
 
 def assert_close(
@@ -116,6 +125,53 @@ def test_extremes(choice: str, n_cells: int, clip: float | None, seed: int) -> N
     # An infinite cell times a gate that float32 rounds to zero is not a question of the kernel.
     cells[np.isinf(cells) & np.isfinite(forget) & (forget < -87)] = 1
     assert_close(run(gates, cells, clip), gates, cells, clip)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    n_rows=st.integers(0, 70),
+    n_cells=st.integers(0, 70),
+    clip=st.sampled_from(CLIPS),
+    offset=st.integers(0, 17),
+    gap=st.integers(0, 40),
+    extreme=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_bfloat16_is_float32_rounded_at_the_ends(
+    choice: str,
+    n_rows: int,
+    n_cells: int,
+    clip: float | None,
+    offset: int,
+    gap: int,
+    extreme: bool,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    gates, cells = (
+        (rng.choice(EXTREMES, size=size) if extreme else rng.normal(size=size)).astype(np.float32)
+        for size in ((n_rows, 4 * n_cells), (n_rows, n_cells))
+    )
+    narrow, cell = torch.from_numpy(gates).bfloat16(), torch.from_numpy(cells)
+    answers = step(narrow, cell, clip, offset, gap)
+    expected_cell, expected_out = step(narrow.float(), cell, clip)
+    assert answers[1].dtype == torch.bfloat16
+    for answer, right in zip(answers, (expected_cell, expected_out.bfloat16()), strict=True):
+        np.testing.assert_array_equal(answer.float().numpy(), right.float().numpy())
+
+
+def test_every_bfloat16_is_read_and_written(choice: str) -> None:
+    every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.bfloat16)[None]
+    zero, large = torch.zeros_like(every), torch.full_like(every, 100.0)
+    cell, _ = step(torch.cat([zero, large, zero, zero], 1), every.float(), None)
+    finite = every.isfinite()
+    assert torch.equal(cell[finite], every.float()[finite])
+    gates = torch.cat([large, zero, large, every], 1)
+    _, out = step(gates, zero.float(), None)
+    right = every.double().tanh().tanh()
+    assert torch.equal(out.isnan(), every.isnan())
+    close = (out.double() - right).abs() <= right.abs() * 2**-8 + 1e-30
+    assert close[~every.isnan()].all()
 
 
 def test_every_finite_gate_alone(choice: str) -> None:
@@ -188,7 +244,7 @@ def test_many_threads(choice: str) -> None:
 def _in_child(choice: str) -> float:
     assert loader.in_use() == (None if choice == loader.OFF else choice)
     gates, cells, out = torch.ones(3, 28), torch.ones(3, 7), torch.empty(3, 7)
-    lstm_cell(torch.float32, CPU)(gates, cells, out, None)
+    lstm_cell(torch.float32, torch.float32, CPU)(gates, cells, out, None)
     return float(out[2, 6])
 
 
@@ -203,14 +259,16 @@ def test_forked_children(choice: str) -> None:
 @pytest.mark.parametrize("name", loader.offered())
 def test_the_kernel_only_does_what_it_can(name: str) -> None:
     with loader.use(name):
-        assert lstm_cell(torch.float32, CPU) is not by_pytorch
-        assert lstm_cell(torch.float64, CPU) is by_pytorch
-        assert lstm_cell(torch.bfloat16, CPU) is by_pytorch
-        assert lstm_cell(torch.float32, torch.device("cuda")) is by_pytorch
-        compute = lstm_cell(torch.float32, CPU)
+        for gates in (torch.float32, torch.bfloat16):
+            assert lstm_cell(gates, torch.float32, CPU) is not by_pytorch
+            assert lstm_cell(gates, torch.float64, CPU) is by_pytorch
+            assert lstm_cell(gates, torch.float32, torch.device("cuda")) is by_pytorch
+        for gates in (torch.float16, torch.float64):
+            assert lstm_cell(gates, torch.float32, CPU) is by_pytorch
+        compute = lstm_cell(torch.float32, torch.float32, CPU)
     good = torch.ones(2, 12), torch.ones(2, 3), torch.ones(2, 3)
     compute(*good, math.inf)
     bad = torch.ones(12, 2).t(), torch.ones(2, 11), torch.ones(2, 12, dtype=torch.float64)
-    for gates in bad:
+    for tensor in bad:
         with pytest.raises(AssertionError):
-            compute(gates, *good[1:], None)
+            compute(tensor, *good[1:], None)
