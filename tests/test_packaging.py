@@ -176,9 +176,9 @@ print(lm.encode([["the", "bank"]])[0].shape, *loader.offered())
 
 
 def test_the_wheel_has_the_kernels_where_they_can_be_compiled(wheel, tmp_path):
-    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
-    if shutil.which(compiler) is None:
-        pytest.skip(f"no C compiler: {compiler}")
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    if not shutil.which(compiler[0]) or subprocess.run([*compiler, "--version"]).returncode:
+        pytest.skip(f"no C compiler: {compiler[0]}")
     (name,) = compiled(set(zipfile.ZipFile(wheel).namelist()))
     assert re.fullmatch(r"spacy_elmo/bilm/kernels/_kernels(\.abi3\.so|\.pyd)", name)
     with zipfile.ZipFile(wheel) as archive:
