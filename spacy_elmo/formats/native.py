@@ -25,7 +25,7 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import new_directory, read_json, write_json
-from spacy_elmo.formats.assemble import assemble, config_to_store, tensors_to_store
+from spacy_elmo.formats.assemble import assemble, config_of, config_to_store, tensors_to_store
 from spacy_elmo.formats.blocks import Stored, read_tensors
 from spacy_elmo.formats.format import Format
 from spacy_elmo.formats.generation import (
@@ -181,19 +181,7 @@ def read_config(path: Path) -> BiLMConfig:
     if version != VERSION:
         what = f"has version {version!r}, this spacy-elmo reads version {VERSION}"
         raise problem(path, what, "Upgrade spacy-elmo: pip install -U spacy-elmo")
-    try:
-        config = BiLMConfig.from_dict(values)
-    except ValueError as error:
-        raise problem(path, str(error), "Correct the config, or get the weights anew") from error
-    # A missing key is no choice of the default: it would change the vectors without a word.
-    for table, full in (
-        (values, config.to_dict()),
-        (values.get("char_cnn") or {}, config.to_dict()["char_cnn"] or {}),
-    ):
-        missing = sorted(full.keys() - table.keys())
-        if missing:
-            raise problem(path, f"the key {missing[0]!r} is missing", "Get the weights anew")
-    return config
+    return config_of(path, values)
 
 
 def write_config(path: Path, config: BiLMConfig) -> None:

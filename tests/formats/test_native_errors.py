@@ -173,6 +173,8 @@ def test_given_what_the_directory_has(saved: Path, kind: str) -> None:
         ({"n_words": 3}, "n_words is for word input"),
         ({"initial_state": "carry"}, "initial_state is 'carry': expected one of"),
         ({"lstm_projection": False}, "an LSTM without projection needs lstm_dim"),
+        ({"lstm_dim": 10**12}, "lstm_dim is 1000000000000: expected a whole number of at most"),
+        ({"n_layers": 10**9}, "n_layers is 1000000000: expected a whole number of at most 1,000"),
     ],
 )
 def test_config(saved: Path, change: dict[str, Any], expected: str) -> None:
@@ -184,8 +186,8 @@ def test_config(saved: Path, change: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(
     ("change", "tensor"),
     [
-        ({"lstm_dim": 10**12}, "forward_layers.0.weight"),
-        ({"n_layers": 10**9}, "forward_layers.2.weight"),
+        ({"lstm_dim": 10**6}, "forward_layers.0.weight"),
+        ({"n_layers": 1000}, "forward_layers.2.weight"),
         ({"n_layers": 1}, "backward_layers.1.bias"),
         ({"bidirectional": False}, "backward_layers.0.bias"),
         ({"char_cnn__n_characters": 262}, "token_encoder.char_embedding"),

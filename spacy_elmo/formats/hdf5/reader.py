@@ -13,7 +13,7 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
-from spacy_elmo.formats.assemble import assemble
+from spacy_elmo.formats.assemble import assemble, optional_tensors
 from spacy_elmo.formats.blocks import Stored, read_tensors
 from spacy_elmo.formats.generation import (
     ABSENT,
@@ -34,7 +34,7 @@ from spacy_elmo.formats.hdf5.contained import check_complete, contained_datasets
 from spacy_elmo.formats.hdf5.library import h5py_errors, import_h5py
 from spacy_elmo.formats.hdf5.names import OWN_GROUP
 from spacy_elmo.formats.hdf5.options import read_config, to_options
-from spacy_elmo.formats.tensors import mean_tensors, network_tensors, softmax_tensors, state_tensors
+from spacy_elmo.formats.tensors import network_tensors
 from spacy_elmo.types import Array
 from spacy_elmo.vocabulary import read_vocabulary
 
@@ -106,11 +106,7 @@ def read(
             held.enter_context(unchanged(words_file))
         vocabulary = _vocabulary(weights, words_file, config, n_words, rows_of)
         n_words = len(vocabulary) if vocabulary is not None else n_words or 0
-        optional = {
-            **state_tensors(config),
-            **mean_tensors(config),
-            **softmax_tensors(n_words, config),
-        }
+        optional = optional_tensors(n_words, config)
         tensors = read_tensors(
             weights,
             stored,

@@ -270,7 +270,7 @@ def test_half_of_a_pair(tmp_path: Path, half: str) -> None:
 
 def test_warm_without_a_state(weights: Path) -> None:
     def claim(file: h5py.File) -> None:
-        file.create_group("spacy_elmo").attrs["initial_state"] = "warm"
+        file.require_group("spacy_elmo").attrs["initial_state"] = "warm"
 
     edit(weights, claim)
     assert "says that its initial state is warm, but holds no state" in error(weights)
@@ -359,13 +359,13 @@ def test_invalid_option(weights: Path, change: dict[str, Any], expected: str) ->
         ({"lstm__dim": 7}, f"{CELL}/W_0"),
         ({"lstm__projection_dim": 5}, "CNN_proj/W_proj"),
         ({"lstm__n_layers": 3}, "RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0"),
-        ({"lstm__n_layers": 10**9}, "RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0"),
+        ({"lstm__n_layers": 1000}, "RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0"),
         ({"lstm__n_layers": 1}, "RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell/B"),
         ({"char_cnn__n_highway": 0}, "CNN_high_0/W_carry"),
-        ({"char_cnn__n_highway": 10**9}, "CNN_high_1/W_carry"),
+        ({"char_cnn__n_highway": 1000}, "CNN_high_1/W_carry"),
         ({"char_cnn__filters": [[1, 2], [3, 4]]}, "CNN/W_cnn_1"),
         ({"char_cnn__filters": [[1, 2]]}, "CNN/W_cnn_1"),
-        ({"char_cnn__embedding": {"dim": 10**9}}, "char_embed"),
+        ({"char_cnn__embedding": {"dim": 10**6}}, "char_embed"),
         ({"char_cnn": ...}, "embedding"),
     ],
 )
