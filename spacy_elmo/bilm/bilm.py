@@ -201,7 +201,8 @@ class BiLM(Network):
         if not rows:
             raise ValueError("warm_up needs some running text: at least one sentence with a word")
         # In inference mode the state could neither be trained from nor watched for changes.
-        with torch.inference_mode(False), torch.no_grad():
+        exact = torch.autocast(self.device.type, enabled=False)
+        with torch.inference_mode(False), torch.no_grad(), exact:
             self.initial_h, self.initial_c = mean_state(self, rows)
         self.config = replace(self.config, initial_state="warm")
         self.initial_state = "warm"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spacy_elmo.fields import is_finite
+
 # bilm-tf and AllenNLP 0.9; AllenNLP 2 uses 1e-13, which float32 cannot tell apart here.
 LAYER_NORM_EPS = 1e-12
 
@@ -23,7 +25,7 @@ class ScalarMix(nn.Module):
             the rows hold none). Off by default, as the paper advises for most tasks.
 
     Raises:
-        ValueError: The number of weights is not `n_layers`.
+        ValueError: The number of weights is not `n_layers`, or a number is not finite.
     """
 
     def __init__(
@@ -37,6 +39,9 @@ class ScalarMix(nn.Module):
         super().__init__()
         if weights is not None and len(weights) != n_layers:
             raise ValueError(f"{len(weights)} mix weights for {n_layers} layers: give one each")
+        for value in (gamma, *(weights or ())):
+            if not is_finite(float(value)):
+                raise ValueError(f"a mix weight or gamma is {value}: expected a finite number")
         self.weights = nn.Parameter(
             torch.zeros(n_layers) if weights is None else torch.tensor([float(w) for w in weights])
         )

@@ -17,7 +17,7 @@ from spacy_elmo.bilm.inference.windows import encode_windows
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.sentences import check_sentences
-from spacy_elmo.bilm.state import CarriedState, State
+from spacy_elmo.bilm.state import CarriedState
 from spacy_elmo.types import Floats, Sentence
 
 
@@ -67,10 +67,11 @@ class Encoder:
         self, network: Network, sentences: Sequence[Sentence], *, boundaries: bool = False
     ) -> Tensor:
         """All layers of all tokens, with gradients; see `BiLM.forward`."""
+        sentences = check_sentences(sentences)
         if self.initial_state != "carry":
             state = network.start(self.initial_state, len(sentences))
             return network.run(sentences, state, boundaries=boundaries)[0]
-        zero = State.zero(network.config, len(sentences), network.device)
+        zero = network.start("zero", len(sentences))
         layers, after = network.run(sentences, self._carried.start(zero), boundaries=boundaries)
         self._carried.update(after)
         return layers

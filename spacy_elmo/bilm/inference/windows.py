@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 
 from spacy_elmo.bilm.batching import batched
@@ -21,6 +23,19 @@ MAX_ROWS = 384
 WINDOW_FLOATS = 32 * 2**20
 # Sentences of a window, whatever their length: a stream of empty ones must come out too.
 WINDOW_SENTENCES = 8192
+
+
+NOT_FINITE = (
+    "vectors hold NaN or infinite values: some weights of this language model (or of its mix) are "
+    "too large, or a float16 `compute_dtype` or `half()` is too small for them; cosines and "
+    "whatever is trained on such vectors are of no use. This is said once for these weights"
+)
+
+
+def is_finite(values: Floats) -> bool:
+    """Whether all values are finite. Their sum mostly says so, at a fraction of the time."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
 
 
 def window_tokens(config: BiLMConfig) -> int:
@@ -62,6 +77,9 @@ def encode_window(
         with torch.inference_mode(), torch.autocast(engine.device.type, enabled=False):
             layers = engine.run([window[index] for index in batch])
             result = (layers if mix is None else mix(layers)).float().cpu().numpy()
+        if not engine.told_not_finite and not is_finite(result):
+            engine.told_not_finite = True
+            warnings.warn(NOT_FINITE, RuntimeWarning, stacklevel=2)
         start = 0
         for index in batch:
             end = start + lengths[index]
