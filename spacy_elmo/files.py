@@ -20,7 +20,7 @@ from spacy_elmo.errors import ElmoError, problem
 
 
 def read_json(path: Path, *, error: type[ElmoError] = ElmoError) -> dict[str, Any]:
-    """Read a JSON file that holds one object.
+    """Read a JSON file that holds one object. A byte order mark at its start is no part of it.
 
     Args:
         path: The file.
@@ -33,7 +33,7 @@ def read_json(path: Path, *, error: type[ElmoError] = ElmoError) -> dict[str, An
         ElmoError: For anything else: no such file, no JSON, a list, NaN as a number.
     """
     try:
-        values = json.loads(path.read_text("utf8"), parse_constant=_no_constant)
+        values = json.loads(path.read_text("utf-8-sig"), parse_constant=_no_constant)
     except OSError as cause:
         raise problem(path, f"cannot be read: {cause.strerror}", error=error) from cause
     except (ValueError, RecursionError) as cause:

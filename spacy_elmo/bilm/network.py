@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spacy_elmo.bilm.config import INITIAL_STATES, BiLMConfig
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.packing import pack
-from spacy_elmo.bilm.sentences import check_sentences, word_types
+from spacy_elmo.bilm.sentences import Words, check_sentences, word_types
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.bilm.state import State
@@ -152,7 +152,7 @@ class Network(nn.Module):
         return table[torch.tensor(numbers, dtype=torch.int64, device=self.device)]
 
     def run(
-        self, sentences: Sequence[Sentence], state: State, *, boundaries: bool = False
+        self, sentences: Iterable[Words], state: State, *, boundaries: bool = False
     ) -> tuple[Tensor, State]:
         """All layers of all tokens, with gradients: the plain way through the network.
 
@@ -166,7 +166,7 @@ class Network(nn.Module):
             state after each sentence. Layer 0 is the token layer, once per direction.
 
         Raises:
-            ValueError: A sentence is a string or holds something else than strings.
+            ValueError: A sentence is a string or a token, or holds something else than words.
         """
         # What the caller computes in half precision is the caller's: the network's own numbers are
         # those of its weights' float type.

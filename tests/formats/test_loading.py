@@ -286,3 +286,15 @@ def test_a_new_format_is_one_entry_of_the_list(
     assert_same(load(tmp_path / "m"), model())
     (tmp_path / "x").touch()
     assert "Expected a zip file, or a native directory" in error(tmp_path / "x")
+
+
+def test_byte_order_marks_at_the_start_of_any_file(tmp_path: Path) -> None:
+    """As editors on Windows put them there."""
+    lm = model(TINY_WORDS)
+    for target in ("m", "m.hdf5"):
+        save(lm, tmp_path / target)
+    for name in ("m/config.json", "m/vocab.txt", "m_options.json", "m_vocab.txt"):
+        path = tmp_path / name
+        path.write_text(path.read_text("utf8"), "utf-8-sig")
+    for target in ("m", "m.hdf5"):
+        assert_same(load(tmp_path / target), lm)
