@@ -21,6 +21,17 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
 
 
+def weights_in(folder: Path) -> Path:
+    """The HDF5 file of a folder: the only one, or among several the one named `model`.
+
+    Raises:
+        WeightsError: If there are several, none of them or more than one named so.
+    """
+    files = weight_files(folder)
+    named = [file for file in files if file.stem == "model"]
+    return named[0] if len(named) == 1 else only(folder, "weights", files)
+
+
 def companion(weights: Path, kind: str, suffix: str) -> Path:
     """The file that bears the name of a weight file.
 

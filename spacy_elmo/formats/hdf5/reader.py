@@ -27,8 +27,8 @@ from spacy_elmo.formats.hdf5.companions import (
     beside,
     companion,
     kept,
-    only,
     weight_files,
+    weights_in,
 )
 from spacy_elmo.formats.hdf5.contained import check_complete, contained_datasets
 from spacy_elmo.formats.hdf5.library import h5py_errors, import_h5py
@@ -76,7 +76,7 @@ def read(
     Raises:
         WeightsError: If anything about the weights is wrong.
     """
-    weights = only(path, "weights", weight_files(path)) if path.is_dir() else path
+    weights = weights_in(path) if path.is_dir() else path
     options_given = options is not None
     options = options or beside(weights, "options", ".json")
     if options is None:
