@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -25,7 +26,8 @@ class ScalarMix(nn.Module):
             the rows hold none). Off by default, as the paper advises for most tasks.
 
     Raises:
-        ValueError: The number of weights is not `n_layers`, or a number is not finite.
+        ValueError: The number of weights is not `n_layers`, they have no softmax, or gamma is not
+            finite.
     """
 
     def __init__(
@@ -39,9 +41,12 @@ class ScalarMix(nn.Module):
         super().__init__()
         if weights is not None and len(weights) != n_layers:
             raise ValueError(f"{len(weights)} mix weights for {n_layers} layers: give one each")
-        for value in (gamma, *(weights or ())):
-            if not is_finite(float(value)):
-                raise ValueError(f"a mix weight or gamma is {value}: expected a finite number")
+        if not is_finite(float(gamma)):
+            raise ValueError(f"gamma is {gamma}: expected a finite number")
+        # A weight of -inf leaves its layer out.
+        given = [] if weights is None else [float(weight) for weight in weights]
+        if not math.isfinite(sum(math.exp(min(weight - max(given), 0)) for weight in given)):
+            raise ValueError(f"mix weights {given} have no softmax: expected finite numbers")
         self.weights = nn.Parameter(
             torch.zeros(n_layers) if weights is None else torch.tensor([float(w) for w in weights])
         )

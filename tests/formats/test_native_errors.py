@@ -1,6 +1,7 @@
 """Every way in which a native directory can be wrong has one clear error, and gives no model."""
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,15 @@ def test_config(saved: Path, change: dict[str, Any], expected: str) -> None:
 )
 def test_config_of_another_model(saved: Path, change: dict[str, Any], tensor: str) -> None:
     assert f"{saved / 'weights.safetensors'}: tensor {tensor!r}: " in change_config(saved, **change)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
+def test_numbers_that_are_not_finite(saved: Path, number: str) -> None:
+    text = (saved / "config.json").read_text("utf8")
+    (saved / "config.json").write_text(re.sub('"cell_clip": [^,]*', f'"cell_clip": {number}', text))
+    message = error(saved)
+    assert message.startswith(f"{saved / 'config.json'}: cell_clip is ")
+    assert "expected a finite number" in message
 
 
 def test_warm_without_a_state(saved: Path) -> None:
