@@ -32,6 +32,8 @@ def read_json(path: Path, *, error: type[ElmoError] = ElmoError) -> dict[str, An
     Raises:
         ElmoError: For anything else: no such file, no JSON, a list, NaN as a number.
     """
+    if path.exists() and not path.is_file():
+        raise problem(path, "cannot be read: it is no file", error=error)
     try:
         values = json.loads(path.read_text("utf-8-sig"), parse_constant=_no_constant)
     except OSError as cause:

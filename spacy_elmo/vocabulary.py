@@ -80,6 +80,8 @@ def read_words(path: Path, *, error: type[ElmoError] = ElmoError) -> list[str]:
     Raises:
         ElmoError: If the file cannot be read or is not UTF-8.
     """
+    if path.exists() and not path.is_file():
+        raise problem(path, "cannot be read: it is no file", error=error)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as cause:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +81,11 @@ def unchanged(*paths: Path) -> Iterator[None]:
     with ExitStack() as held:
         before: dict[Path, object] = {}
         for path in paths:
-            try:
-                before[path] = _identity(os.fstat(held.enter_context(path.open("rb")).fileno()))
-            except OSError:  # missing, or what the reader will say
-                before[path] = None
+            before[path] = None
+            with suppress(OSError):  # missing, or what the reader will say
+                if path.is_file():  # a pipe would be waited for
+                    file = held.enter_context(path.open("rb"))
+                    before[path] = _identity(os.fstat(file.fileno()))
         try:
             yield
         except Exception as error:

@@ -191,7 +191,8 @@ def write_config(path: Path, config: BiLMConfig) -> None:
 
 def _has_marker(path: Path) -> bool:
     try:
-        return read_json(path / CONFIG).get("format") == MARKER
+        config = path / CONFIG
+        return config.is_file() and read_json(config).get("format") == MARKER
     except ValueError:
         return False
 
@@ -279,6 +280,8 @@ def _read_rows(path: Path, name: str, start: int, stop: int) -> Array:
 
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise problem(path, "cannot be read: it is no file", "Get the weights anew")
     try:
         yield
     except (SafetensorError, OSError) as error:

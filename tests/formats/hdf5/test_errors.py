@@ -431,3 +431,26 @@ def test_embedding_of_the_wrong_shape(words: Path) -> None:
     assert f"has shape ({len(WORDS)}, 3), expected ({len(WORDS)}, 4)" in error(words)
     replace(words, "embedding", np.zeros(3, np.float32))
     assert "tensor 'embedding': has shape (3,), not two axes" in error(words)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lstm__n_layers": 10**9},
+        {"lstm__dim": 10**30},
+        {"char_cnn__n_highway": 10**9},
+        {"char_cnn__max_characters_per_token": 10**9},
+        {"char_cnn__embedding": {"dim": 10**9}},
+        {"char_cnn__filters": [[1, 10**30]]},
+    ],
+)
+def test_sizes_beyond_all_bounds(weights: Path, changes: dict[str, Any]) -> None:
+    assert "expected a whole number of at most" in change_options(weights, **changes)
+
+
+def test_a_clip_that_is_not_finite(weights: Path) -> None:
+    path = weights.with_name("x_options.json")
+    path.write_text(
+        path.read_text("utf8").replace('"cell_clip": 3.0', '"cell_clip": 1e999'), "utf8"
+    )
+    assert "cell_clip is inf: expected a finite number" in error(weights)
