@@ -58,8 +58,11 @@ gpu-pack: $(VENV)/.installed
 gpu-unpack: $(VENV)/.installed
 	$(BIN)/python -m spacy_elmo.pretraining.gpu unpack $(GPU_OUT)/*.tar.* $(MODEL)
 
+# Compiled kernels are built where there is a C compiler; without one everything works, more slowly.
+KERNELS = $(wildcard spacy_elmo/bilm/kernels/*.[ch])
+
 # The build tools come first: without build isolation, pip can fetch no second, unpinned PyTorch.
-$(VENV)/.installed: setup.py pyproject.toml constraints.txt
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt $(KERNELS)
 	@echo "Installing the pinned versions into $(VENV); PyTorch is large, this takes a while"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools wheel
