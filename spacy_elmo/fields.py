@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -27,7 +28,8 @@ def check_fields(cls: type[Any], values: Mapping[str, Any], prefix: str = "") ->
         prefix: What stands before the names in messages.
 
     Raises:
-        ValueError: For a name that is no field, and a value of another type than the field's.
+        ValueError: For a name that is no field, a value of another type than the field's, and
+            numbers that are not finite, or too large for a float.
     """
     known = {field.name: str(field.type) for field in fields(cls)}
     unknown = sorted(set(values) - set(known))
@@ -40,4 +42,27 @@ def check_fields(cls: type[Any], values: Mapping[str, Any], prefix: str = "") ->
         if allowed is None:
             continue
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise ValueError(f"{prefix}{name} is {value!r}: expected {known[name]}")
+            raise ValueError(f"{prefix}{name} is {_short(value)}: expected {known[name]}")
+        if float in allowed and value is not None and not is_finite(value):
+            raise ValueError(f"{prefix}{name} is {_short(value)}: expected a finite number")
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a number that a float can hold: no NaN, no infinity.
+
+    >>> is_finite(3), is_finite(float("nan")), is_finite(10**400)
+    (True, False, False)
+    """
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _short(value: Any) -> str:
+    """A value for a message: whole, unless it is very long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."

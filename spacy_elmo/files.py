@@ -5,6 +5,7 @@ What is written appears complete or not at all: it is written aside, flushed to 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
@@ -19,7 +20,7 @@ from spacy_elmo.errors import ElmoError, problem
 
 
 def read_json(path: Path, *, error: type[ElmoError] = ElmoError) -> dict[str, Any]:
-    """Read a JSON file that holds one object.
+    """Read a JSON file that holds one object. A byte order mark at its start is no part of it.
 
     Args:
         path: The file.
@@ -31,8 +32,10 @@ def read_json(path: Path, *, error: type[ElmoError] = ElmoError) -> dict[str, An
     Raises:
         ElmoError: For anything else: no such file, no JSON, a list, NaN as a number.
     """
+    if path.exists() and not path.is_file():
+        raise problem(path, "cannot be read: it is no file", error=error)
     try:
-        values = json.loads(path.read_text("utf8"), parse_constant=_no_constant)
+        values = json.loads(path.read_text("utf-8-sig"), parse_constant=_no_constant)
     except OSError as cause:
         raise problem(path, f"cannot be read: {cause.strerror}", error=error) from cause
     except (ValueError, RecursionError) as cause:
@@ -115,34 +118,38 @@ def new_directory(path: Path, own_files: Collection[str]) -> Iterator[Path]:
 def put_directory(new: Path, path: Path, own_files: Collection[str] | None = None) -> None:
     """Give a finished directory its name, once its files are on disk.
 
-    No system replaces a directory in one step: a process that dies just between the two renames
-    leaves nothing here, and both the old and the new one beside it, whole.
+    A directory that is replaced changes places with the new one in one step, where the system can
+    (Linux, macOS). Elsewhere a process that dies just between two renames leaves nothing here, and
+    both the old and the new one beside it, whole.
 
     Args:
         new: The directory, in the same folder.
         path: Its name to be; a directory that bears it is replaced.
         own_files: Names of the files that a directory of this kind holds: any others (a model
-            card, say) move from the old one to the new one. None: nothing of the old one stays.
+            card, say) are in the new one too. None: nothing of the old one stays.
     """
-    old = _aside(path)
     for file in new.iterdir():
         _flush(file)
-    _flush(new)
-    if path.exists():
-        path.rename(old)
-    try:
-        new.rename(path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
-        raise
-    _flush(path.parent)
-    if not old.exists():
-        return
-    if own_files is not None:
-        for file in old.iterdir():
+    if own_files is not None and path.exists():
+        for file in path.iterdir():
             if file.name not in own_files:
-                file.rename(path / file.name)
+                link(file, new / file.name)
+    _flush(new)
+    if not path.exists():
+        new.rename(path)
+        _flush(path.parent)
+        return
+    if _exchange(new, path):
+        old = new
+    else:
+        old = _aside(path)
+        path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+    _flush(path.parent)
     shutil.rmtree(old)
 
 
@@ -203,6 +210,19 @@ def make_room(path: Path, n_bytes: int) -> None:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file, or all that is in a directory, a second name; copy it where that fails.
+
+    Args:
+        source: The file or directory.
+        target: The name, which is free.
+    """
+    if source.is_dir() and not source.is_symlink():
+        shutil.copytree(source, target, symlinks=True, copy_function=_link_file)
+    else:
+        _link_file(source, target)
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
@@ -210,6 +230,31 @@ def _no_constant(name: str) -> Any:
 def _aside(path: Path) -> Path:
     """A new name in the same folder: only there is a rename a single step."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _link_file(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+# Of renameat2 (Linux) and renamex_np (macOS): change the places of two names.
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two directories change places in one step; whether the system could."""
+    names = os.fsencode(first), os.fsencode(second)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            done = library.renamex_np(*names, _RENAME_SWAP)
+        else:
+            done = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    except (AttributeError, OSError, TypeError):  # no such function, or library, here
+        return False
+    return bool(done == 0)
 
 
 def _flush(path: Path) -> None:

@@ -24,6 +24,8 @@ Special = Literal["anywhere", "first"]
 """Where a vocabulary has its special words: a model that reads words looks them up, in a corpus
 they are the first."""
 
+BYTE_ORDER_MARK = "\ufeff"
+
 VOCABULARY_FILE = "vocab.txt"
 """Name of the vocabulary in the folder of a corpus or a model."""
 
@@ -68,7 +70,8 @@ def read_words(path: Path, *, error: type[ElmoError] = ElmoError) -> list[str]:
     """Read one word per line, whatever the words are.
 
     Args:
-        path: The file. Its lines end with a line feed, or with a carriage return and a line feed.
+        path: The file. Its lines end with a line feed, or with a carriage return and a line feed. A
+            byte order mark at its start is no part of the first word.
         error: The class of the error.
 
     Returns:
@@ -77,8 +80,10 @@ def read_words(path: Path, *, error: type[ElmoError] = ElmoError) -> list[str]:
     Raises:
         ElmoError: If the file cannot be read or is not UTF-8.
     """
+    if path.exists() and not path.is_file():
+        raise problem(path, "cannot be read: it is no file", error=error)
     try:
-        text = path.read_bytes().decode("utf8")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as cause:
         raise problem(path, f"cannot be read: {cause.strerror}", error=error) from cause
     except UnicodeDecodeError as cause:
@@ -106,8 +111,10 @@ def write_vocabulary(
             hold.
     """
     check_vocabulary(path, words, error=error)
+    # Reading leaves out one mark: a first word that begins with one gets another before it.
+    marked = bool(words) and words[0].startswith(BYTE_ORDER_MARK)
     try:
-        with path.open("w", encoding="utf8", newline="\n") as file:
+        with path.open("w", encoding="utf-8-sig" if marked else "utf8", newline="\n") as file:
             file.writelines(f"{word}\n" for word in words)
     except UnicodeEncodeError as cause:
         what = f"UTF-8 cannot hold a word of the vocabulary ({cause})"

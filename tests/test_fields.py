@@ -37,6 +37,10 @@ def test_values_of_the_right_types(values: dict[str, Any]) -> None:
         ({"clip": "3"}, r"part.clip is '3': expected float \| None"),
         ({"on": 1}, "part.on is 1: expected bool"),
         ({"name": None}, "part.name is None: expected str"),
+        ({"share": float("nan")}, "part.share is nan: expected a finite number"),
+        ({"clip": float("-inf")}, "part.clip is -inf: expected a finite number"),
+        ({"clip": 10**400}, r"part.clip is 10+\.\.\.: expected a finite number"),
+        ({"share": 10**5000}, "part.share is a number of thousands of digits: expected a finite"),
         ({"m": 1}, "unknown key 'part.m': expected some of .*'clip'"),
     ],
 )

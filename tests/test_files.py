@@ -36,6 +36,8 @@ def test_json_is_read_back(tmp_path: Path) -> None:
     values = {"a": [1, 2.5, None], "é": {"b": "\u2028"}}
     write_json(tmp_path / "x.json", values)
     assert read_json(tmp_path / "x.json") == values
+    (tmp_path / "x.json").write_text('{"a": "b"}', "utf-8-sig")
+    assert read_json(tmp_path / "x.json") == {"a": "b"}
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"a": float("inf")})
 

@@ -70,3 +70,17 @@ def test_special_words() -> None:
         check_vocabulary("these words", anywhere, special="first")
     with pytest.raises(ElmoError, match="these words: lacks <S>: "):
         check_vocabulary("these words", anywhere[:-1], special="anywhere")
+
+
+@pytest.mark.parametrize("words", [["\ufeffa", "b"], ["a", "\ufeffb"], ["\ufeff", "b"]])
+def test_byte_order_marks_within_words_stay(tmp_path: Path, words: list[str]) -> None:
+    write_vocabulary(tmp_path / "v", words)
+    assert read_vocabulary(tmp_path / "v") == words
+
+
+def test_a_byte_order_mark_before_the_words_is_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "v").write_text("<S>\nthe\n", "utf-8-sig")
+    assert read_words(tmp_path / "v") == ["<S>", "the"]
+    (tmp_path / "v").write_text("<S>\nthe\n", "utf-16")
+    with pytest.raises(ElmoError, match="v: line 1 is not UTF-8"):
+        read_words(tmp_path / "v")

@@ -14,8 +14,8 @@ from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.mean import mean_state, mean_vectors
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.bilm.sentences import check_sentences
-from spacy_elmo.types import Floats, Sentence
+from spacy_elmo.bilm.sentences import Words, check_sentences
+from spacy_elmo.types import Floats
 
 
 class BiLM(Network):
@@ -122,11 +122,11 @@ class BiLM(Network):
     def compute_dtype(self, value: torch.dtype) -> None:
         self.encoder.compute_dtype = value
 
-    def forward(self, sentences: Sequence[Sentence], *, boundaries: bool = False) -> Tensor:
+    def forward(self, sentences: Iterable[Words], *, boundaries: bool = False) -> Tensor:
         """All layers of all tokens, with gradients: the plain way through the network.
 
         Args:
-            sentences: Lists of words.
+            sentences: As for `encode`.
             boundaries: Keep the rows of `<S>` and `</S>` around each sentence.
 
         Returns:
@@ -134,13 +134,13 @@ class BiLM(Network):
             direction. *Shape:* (n_outputs, n_rows, width).
 
         Raises:
-            ValueError: A sentence is a string or holds something else than strings.
+            ValueError: A sentence is a string or a token, or holds something else than words.
         """
         return self.encoder.forward(self, sentences, boundaries=boundaries)
 
     def encode(
         self,
-        sentences: Sequence[Sentence],
+        sentences: Iterable[Words],
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,
@@ -148,7 +148,8 @@ class BiLM(Network):
         """Layers of each sentence, fast and without gradients.
 
         Args:
-            sentences: Lists of words; a sentence may be empty.
+            sentences: Lists, or any iterables, of words or of spaCy tokens: `doc.sents`, `[doc]`.
+                A token of white space is a word like any other here. A sentence may be empty.
             mix: Keep only this mix of the layers.
             batch_tokens: Bound of the tokens computed together; None: by memory.
 
@@ -157,13 +158,13 @@ class BiLM(Network):
             a mix.
 
         Raises:
-            ValueError: A sentence is a string or holds something else than strings.
+            ValueError: A sentence is a string or a token, or holds something else than words.
         """
         return self.encoder.encode(self, sentences, mix=mix, batch_tokens=batch_tokens)
 
     def stream(
         self,
-        sentences: Iterable[Sentence],
+        sentences: Iterable[Words],
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,
@@ -171,7 +172,7 @@ class BiLM(Network):
         """`encode` for an endless iterable: yields arrays in order, in bounded memory.
 
         Args:
-            sentences: Lists of words.
+            sentences: As for `encode`.
             mix: Keep only this mix of the layers.
             batch_tokens: Bound of the tokens computed together; None: by memory.
 
@@ -184,7 +185,7 @@ class BiLM(Network):
         """
         return self.encoder.stream(self, sentences, mix=mix, batch_tokens=batch_tokens)
 
-    def warm_up(self, sentences: Iterable[Sentence]) -> None:
+    def warm_up(self, sentences: Iterable[Words]) -> None:
         """Read running text, and make the state it leaves the one every sentence starts from.
 
         The text is read as in training: one stream per direction, no mark fed twice, the state
@@ -192,22 +193,23 @@ class BiLM(Network):
         the last one. Kept with the weights by `save`; sets `initial_state` to "warm".
 
         Args:
-            sentences: Lists of words, in order. A few hundred are plenty.
+            sentences: As for `encode`, in order. A few hundred are plenty.
 
         Raises:
             ValueError: There is no sentence with a word.
         """
-        rows = [list(words) for words in check_sentences(sentences) if len(words)]
+        rows = [words for words in check_sentences(sentences) if len(words)]
         if not rows:
             raise ValueError("warm_up needs some running text: at least one sentence with a word")
         # In inference mode the state could neither be trained from nor watched for changes.
-        with torch.inference_mode(False), torch.no_grad():
+        exact = torch.autocast(self.device.type, enabled=False)
+        with torch.inference_mode(False), torch.no_grad(), exact:
             self.initial_h, self.initial_c = mean_state(self, rows)
         self.config = replace(self.config, initial_state="warm")
         self.initial_state = "warm"
         self.weights_changed()
 
-    def measure_mean(self, sentences: Iterable[Sentence]) -> None:
+    def measure_mean(self, sentences: Iterable[Words]) -> None:
         """Read text, and make the mean of its vectors the one that centred similarity subtracts.
 
         Set is `mean_layers`, *Shape:* (n_outputs, width). Kept with the weights by `save`.

@@ -41,13 +41,29 @@ def character_ids(words: Sequence[str], max_characters: int = 50) -> NDArray[np.
     ids = np.full((len(words), max_characters), PADDING, dtype=np.uint16)
     ids[:, 0] = BEGIN_OF_WORD
     for row, word in zip(ids, words, strict=True):
-        mark = _SENTENCE_MARKS.get(word)
-        if mark is not None:
-            row[1], row[2] = mark, END_OF_WORD
+        units = read_of(word, max_characters)
+        if isinstance(units, str):
+            row[1], row[2] = _SENTENCE_MARKS[units], END_OF_WORD
             continue
-        units = word.encode("utf-8", "ignore")[: max_characters - 2]
         end = len(units) + 1
         row[1:end] = np.frombuffer(units, dtype=np.uint8)
         row[1:end] += OFFSET
         row[end] = END_OF_WORD
     return ids
+
+
+def read_of(word: str, max_characters: int = 50) -> str | bytes:
+    r"""What of a word is read: its bytes as far as there are positions; a sentence mark is itself.
+
+    >>> read_of("straße", 7), read_of("<S>")
+    (b'stra\xc3', '<S>')
+    """
+    if word in _SENTENCE_MARKS:
+        return word
+    # No character is less than a byte: of a very long word only the beginning is encoded, and more
+    # only if lone surrogates are left out of it.
+    room = max_characters - 2
+    units = word[:room].encode("utf-8", "ignore")
+    if len(units) < room < len(word):
+        units = word.encode("utf-8", "ignore")
+    return units[:room]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spacy_elmo.fields import check_fields
+from spacy_elmo.fields import check_fields, is_finite
 
 ACTIVATIONS = ("relu", "tanh")
 # What a weight file may ask for. "carry" exists only at run time: a state that depends on the
@@ -19,14 +19,26 @@ N_CHARACTERS = 261
 ORIGINAL_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
 
 
-def _positive(name: str, value: int) -> int:
-    return _at_least(name, value, 1)
+# Sizes beyond these are mistakes or attacks: what asks for them would take all memory, or for ever.
+LARGEST_WIDTH = 2**20
+LARGEST_DEPTH = 1_000
+LARGEST_WORD = 10_000
+LARGEST_TABLE = 2**31 - 1
+LARGEST_ALPHABET = 2**16  # character ids are stored in 16 bits
+LARGEST_MODEL = 2**35
 
 
-def _at_least(name: str, value: int, least: int) -> int:
+def _whole(name: str, value: int, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} is {value!r}: expected a whole number of at least {least}")
+    if value > most:
+        shown = value if value < 10**30 else "10^30 or more"
+        raise ValueError(f"{name} is {shown}: expected a whole number of at most {most:,}")
     return value
+
+
+def _width(name: str, value: int) -> int:
+    return _whole(name, value, 1, LARGEST_WIDTH)
 
 
 @dataclass(frozen=True)
@@ -58,16 +70,17 @@ class CharCNNConfig:
 
     def __post_init__(self) -> None:
         filters = tuple(
-            (_positive("filter width", width), _positive("number of filters", number))
+            (_width("filter width", width), _width("number of filters", number))
             for width, number in self.filters
         )
         object.__setattr__(self, "filters", filters)
-        _positive("embedding_dim", self.embedding_dim)
-        _at_least("n_highway", self.n_highway, 0)
-        _at_least("max_characters_per_token", self.max_characters_per_token, 3)
-        _at_least("n_characters", self.n_characters, N_CHARACTERS)
+        _width("embedding_dim", self.embedding_dim)
+        _whole("n_highway", self.n_highway, 0, LARGEST_DEPTH)
+        _whole("max_characters_per_token", self.max_characters_per_token, 3, LARGEST_WORD)
+        _whole("n_characters", self.n_characters, N_CHARACTERS, LARGEST_ALPHABET)
         if not filters:
             raise ValueError("char_cnn.filters is empty: give at least one [width, number] pair")
+        _whole("number of filter widths", len(filters), 1, LARGEST_DEPTH)
         widest = max(width for width, _ in filters)
         if widest > self.max_characters_per_token:
             raise ValueError(
@@ -117,14 +130,14 @@ class BiLMConfig:
     initial_state: str = "zero"
 
     def __post_init__(self) -> None:
-        _positive("lstm_dim", self.lstm_dim)
-        _positive("projection_dim", self.projection_dim)
-        _positive("n_layers", self.n_layers)
+        _width("lstm_dim", self.lstm_dim)
+        _width("projection_dim", self.projection_dim)
+        _whole("n_layers", self.n_layers, 1, LARGEST_DEPTH)
         for name in ("cell_clip", "proj_clip"):
             # A clip of 0 switches clipping off in the original, as None does.
             clip = getattr(self, name)
-            if clip is not None and clip < 0:
-                raise ValueError(f"{name} is {clip}: expected a positive number or null")
+            if clip is not None and not (is_finite(clip) and clip >= 0):
+                raise ValueError(f"{name} is {clip!r}: expected a positive, finite number or null")
             object.__setattr__(self, name, float(clip) if clip else None)
         if not self.lstm_projection and self.lstm_dim != self.projection_dim:
             raise ValueError(
@@ -138,7 +151,7 @@ class BiLMConfig:
         if self.char_cnn is None:
             if self.n_words is None:
                 raise ValueError("word input (char_cnn is null) needs n_words")
-            _at_least("n_words", self.n_words, 3)
+            _whole("n_words", self.n_words, 3, LARGEST_TABLE)
         elif self.n_words is not None:
             raise ValueError("n_words is for word input: leave it out, or set char_cnn to null")
         elif not self.char_cnn.projection and self.char_cnn.n_filters != self.projection_dim:
@@ -146,6 +159,26 @@ class BiLMConfig:
                 f"a char CNN without projection needs as many filters "
                 f"({self.char_cnn.n_filters}) as projection_dim ({self.projection_dim})"
             )
+        if self._n_values() > LARGEST_MODEL:
+            raise ValueError(
+                f"these sizes make a network of {self._n_values():,} numbers: expected at most "
+                f"{LARGEST_MODEL:,}"
+            )
+
+    def _n_values(self) -> int:
+        """Numbers of all weights, without the softmax."""
+        cells, width = self.lstm_dim, self.projection_dim
+        layer = 4 * cells * (2 * width + 1) + (cells * width if self.lstm_projection else 0)
+        total = layer * self.n_layers * self.n_directions
+        cnn = self.char_cnn
+        if cnn is None:
+            return total + (self.n_words or 0) * width
+        filters = sum(
+            number * (positions * cnn.embedding_dim + 1) for positions, number in cnn.filters
+        )
+        highways = cnn.n_highway * 2 * cnn.n_filters * (cnn.n_filters + 1)
+        projection = width * (cnn.n_filters + 1) if cnn.projection else 0
+        return total + cnn.n_characters * cnn.embedding_dim + filters + highways + projection
 
     @property
     def n_directions(self) -> int:

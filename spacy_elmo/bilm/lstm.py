@@ -155,6 +155,12 @@ class _LSTMFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        # Called within the caller's autocast, if it is called there at all.
+        with torch.autocast(gradients[0].device.type, enabled=False):
+            return _LSTMFunction._gradients(ctx, *gradients)
+
+    @staticmethod
+    def _gradients(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         d_outputs, d_last_h, d_last_c = gradients
         joined, gates, first, cells, squashed, outputs, weight, projection = ctx.saved_tensors
         n_cells = cells.shape[1]

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.network import Network
-from spacy_elmo.bilm.state import State
 from spacy_elmo.bilm.walk import walk
 from spacy_elmo.types import Floats, Sentence
 from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
@@ -28,7 +27,7 @@ def mean_state(network: Network, sentences: Sequence[Sentence]) -> tuple[Tensor,
         h, *Shape:* (n_layers, n_directions, P), and c, with C for P.
     """
     config = network.config
-    zero = State.zero(config, 1, network.device)
+    zero = network.start("zero", 1)
     means: list[tuple[Tensor, Tensor]] = []
     for direction, (name, layers) in enumerate(network.directions()):
         forward = name == "forward"

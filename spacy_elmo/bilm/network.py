@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from spacy_elmo.bilm.config import INITIAL_STATES, BiLMConfig
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.packing import pack
-from spacy_elmo.bilm.sentences import check_sentences, word_types
+from spacy_elmo.bilm.sentences import Words, check_sentences, word_types
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.bilm.state import State
@@ -64,6 +65,34 @@ class Network(nn.Module):
         # import its compiler: more than a second, and 70 MB.
         if self.device.type != "meta":
             self.reset_parameters()
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, *args: Any
+    ) -> None:
+        """Make room for what a model may have or not: warm state, mean, softmax.
+
+        PyTorch calls this before it looks into the modules inside.
+        """
+        *_, errors = args
+        for pair in (("initial_h", "initial_c"), ("softmax.weight", "softmax.bias")):
+            there = [name for name in pair if prefix + name in state_dict]
+            if len(there) == 1:
+                errors.append(f"{prefix}{there[0]} without its partner: expected both of {pair}")
+        config = self.config
+        states = (config.n_layers, config.n_directions)
+        like = next(self.parameters())
+        for name, shape in (
+            ("initial_h", (*states, config.projection_dim)),
+            ("initial_c", (*states, config.lstm_dim)),
+            ("mean_layers", (config.n_outputs, config.width)),
+        ):
+            if prefix + name in state_dict and getattr(self, name) is None:
+                setattr(self, name, like.new_zeros(shape))
+        rows = state_dict.get(f"{prefix}softmax.weight")
+        if rows is not None and self.softmax is None:
+            with torch.device(like.device):
+                self.softmax = Softmax(len(rows), config.projection_dim).to(like.dtype)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def reset_parameters(self) -> None:
         """Initialise all weights at random, as bilm-tf does before training."""
@@ -123,7 +152,7 @@ class Network(nn.Module):
         return table[torch.tensor(numbers, dtype=torch.int64, device=self.device)]
 
     def run(
-        self, sentences: Sequence[Sentence], state: State, *, boundaries: bool = False
+        self, sentences: Iterable[Words], state: State, *, boundaries: bool = False
     ) -> tuple[Tensor, State]:
         """All layers of all tokens, with gradients: the plain way through the network.
 
@@ -137,9 +166,16 @@ class Network(nn.Module):
             state after each sentence. Layer 0 is the token layer, once per direction.
 
         Raises:
-            ValueError: A sentence is a string or holds something else than strings.
+            ValueError: A sentence is a string or a token, or holds something else than words.
         """
-        check_sentences(sentences)
+        # What the caller computes in half precision is the caller's: the network's own numbers are
+        # those of its weights' float type.
+        with torch.autocast(self.device.type, enabled=False):
+            return self._run(check_sentences(sentences), state, boundaries)
+
+    def _run(
+        self, sentences: Sequence[Sentence], state: State, boundaries: bool
+    ) -> tuple[Tensor, State]:
         rows = [[BOS_WORD, *words, EOS_WORD] for words in sentences]
         packing = pack([len(words) for words in rows])
         vectors = self.token_vectors(chain.from_iterable(rows))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from spacy_elmo.fields import is_finite
 
 # bilm-tf and AllenNLP 0.9; AllenNLP 2 uses 1e-13, which float32 cannot tell apart here.
 LAYER_NORM_EPS = 1e-12
@@ -23,7 +26,8 @@ class ScalarMix(nn.Module):
             the rows hold none). Off by default, as the paper advises for most tasks.
 
     Raises:
-        ValueError: The number of weights is not `n_layers`.
+        ValueError: The number of weights is not `n_layers`, they have no softmax, or gamma is not
+            finite.
     """
 
     def __init__(
@@ -37,6 +41,12 @@ class ScalarMix(nn.Module):
         super().__init__()
         if weights is not None and len(weights) != n_layers:
             raise ValueError(f"{len(weights)} mix weights for {n_layers} layers: give one each")
+        if not is_finite(float(gamma)):
+            raise ValueError(f"gamma is {gamma}: expected a finite number")
+        # A weight of -inf leaves its layer out.
+        given = [] if weights is None else [float(weight) for weight in weights]
+        if not math.isfinite(sum(math.exp(min(weight - max(given), 0)) for weight in given)):
+            raise ValueError(f"mix weights {given} have no softmax: expected finite numbers")
         self.weights = nn.Parameter(
             torch.zeros(n_layers) if weights is None else torch.tensor([float(w) for w in weights])
         )

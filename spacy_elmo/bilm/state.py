@@ -91,7 +91,7 @@ class CarriedState:
 
 def _first_rows(kept: Tensor, fresh: Tensor) -> Tensor:
     """As many rows as `fresh` has: the kept ones, then fresh ones."""
-    kept = kept[:, :, : fresh.shape[2]].to(fresh.device)
+    kept = kept[:, :, : fresh.shape[2]].to(fresh)
     return torch.cat([kept, fresh[:, :, kept.shape[2] :]], dim=2)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacy_elmo.bilm.characters import PADDING, character_ids
+from spacy_elmo.bilm.characters import PADDING, character_ids, read_of
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.vocabulary import UNK_WORD, check_vocabulary
@@ -76,6 +76,10 @@ class CharCNN(nn.Module):
             nn.init.normal_(self.projection.weight, 0.0, deviation)
             _zero_bias(self.projection)
 
+    def key(self, word: str) -> str | bytes:
+        """What is read of a word: two words of the same key have the same vector."""
+        return read_of(word, self.config.max_characters_per_token)
+
     def word_ids(self, words: Sequence[str]) -> Tensor:
         """Character ids of words, int64. *Shape:* (n_words, max_characters_per_token)."""
         ids = character_ids(words, self.config.max_characters_per_token)
@@ -139,6 +143,10 @@ class WordEmbedding(nn.Module):
             )
         check_vocabulary("the vocabulary", vocabulary, special="anywhere")
         self._rows = {word: row for row, word in enumerate(vocabulary)}
+
+    def key(self, word: str) -> str:
+        """What is read of a word: two words of the same key have the same vector."""
+        return word if word in self._rows else UNK_WORD
 
     def word_ids(self, words: Sequence[str]) -> Tensor:
         """Rows of words, int64; unknown words get the row of `<UNK>`. *Shape:* (n_words,).

@@ -53,8 +53,23 @@ app = typer.Typer(
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from spacy_elmo import __version__
+
+        typer.echo(f"spacy-elmo {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def elmo(
     traceback: bool = typer.Option(False, "--traceback", help="Show where an error was raised."),
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_show_version,
+        is_eager=True,
+        help="Show the version of spacy-elmo; `info` shows those of all packages.",
+    ),
 ) -> None:
     """ELMo: inspect, convert, pretrain and evaluate bidirectional language models."""

@@ -26,9 +26,11 @@ def convert(
 
     from spacy_elmo.cli.info import CARD, find_card
     from spacy_elmo.formats import load, save
+    from spacy_elmo.formats.loading import check_target
 
     if target.exists() and not force:
         raise FileExistsError(f"{target} exists: give another target, or --force to replace it")
+    check_target(target)
     lm = load(source, options=options, vocab=vocab)
     save(lm, target, dtype=dtype)
     card = find_card(source)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -43,6 +45,9 @@ def evaluate(
 
     lm = load(model, device=usable_device(device))
     rows, figures = [], {}
+    vocabulary = _vocabulary(lm.vocabulary)
+    if output is not None:
+        _warn_of_others(output, vocabulary)
     for text in texts:
         found = measure(
             lm,
@@ -70,10 +75,42 @@ def evaluate(
             "tokens": found.n_tokens,
             "unknown_rate": found.unknown_rate,
             "state": state or lm.initial_state,
+            "vocabulary": vocabulary,
         }
     average = ["average"] if lm.config.bidirectional else []
     header = ["text", *lm.config.directions, *average, "tokens", "unknown"]
-    typer.echo(f"Perplexity, sentences from the state {state or lm.initial_state!r}")
+    typer.echo(
+        f"Perplexity, sentences from the state {state or lm.initial_state!r}, over "
+        f"{vocabulary['words']:,} words (vocabulary {vocabulary['digest']}; figures of different "
+        "vocabularies do not compare)"
+    )
     msg.table(rows, header=header, divider=True, aligns=["l", *"r" * (len(header) - 1)])
     if output is not None:
         write_json(output, figures, allow_nan=True)
+
+
+def _vocabulary(words: Sequence[str] | None) -> dict[str, Any]:
+    """What tells a vocabulary from others: its size, and some digits of its digest."""
+    from spacy_elmo.formats.generation import words_digest
+
+    return {"words": len(words or ()), "digest": words_digest(words)[:12]}
+
+
+def _warn_of_others(output: Path, vocabulary: dict[str, Any]) -> None:
+    """Warn if the file to be written holds figures of a model with another vocabulary."""
+    from spacy_elmo.files import read_json
+
+    try:
+        before = read_json(output) if output.is_file() else {}
+    except ValueError:
+        return  # it is replaced, whatever it is
+    for text, figures in before.items():
+        known = figures.get("vocabulary", vocabulary) if isinstance(figures, dict) else vocabulary
+        if known != vocabulary:
+            typer.secho(
+                f"Warning: {output} holds the perplexity of {text} for a model of another "
+                "vocabulary: the figures do not compare",
+                fg="yellow",
+                err=True,
+            )
+            return

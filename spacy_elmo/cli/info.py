@@ -34,7 +34,7 @@ def info(
     msg.table(describe(lm), divider=False)
     path = find_card(weights)
     if path is not None:
-        typer.echo(f"\n{path.read_text('utf8')}" if card else f"\nCard: {path}")
+        typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
     elif card:
         typer.echo(f"\nNo card ({CARD}) beside these weights.")
 

@@ -29,7 +29,9 @@ def prepare(
         3, min=1, help="Occurrences that a word of the vocabulary must have."
     ),
     vocab: Path | None = typer.Option(
-        None, help="Use this vocabulary instead: vocab.txt, or a corpus or model that has one."
+        None,
+        help="Use this vocabulary instead: vocab.txt, a corpus or model that has one, or the name "
+        "of a packaged model.",
     ),
     max_characters: int = typer.Option(
         50, min=3, help="Characters (bytes) per word, the two word boundaries among them."

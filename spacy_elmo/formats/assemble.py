@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +13,55 @@ from torch import Tensor
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.softmax import Softmax
-from spacy_elmo.errors import problem
+from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.blocks import check_finite
-from spacy_elmo.formats.tensors import mean_tensors, network_tensors, state_tensors
+from spacy_elmo.formats.tensors import (
+    mean_tensors,
+    network_tensors,
+    softmax_tensors,
+    state_tensors,
+)
+from spacy_elmo.types import Shape
+from spacy_elmo.vocabulary import Special, check_vocabulary
+
+
+def config_of(path: Path, values: Mapping[str, Any]) -> BiLMConfig:
+    """A config of values that were read.
+
+    Args:
+        path: Where they come from, for messages.
+        values: By the names of its fields, all of which must be there.
+
+    Raises:
+        WeightsError: For keys that are missing, unknown or invalid.
+    """
+    try:
+        config = BiLMConfig.from_dict(values)
+    except ValueError as error:
+        raise problem(path, str(error), "Correct the config, or get the weights anew") from error
+    # A missing key is no choice of the default: it would change the vectors without a word.
+    for table, full in (
+        (values, config.to_dict()),
+        (values.get("char_cnn") or {}, config.to_dict()["char_cnn"] or {}),
+    ):
+        missing = sorted(full.keys() - table.keys())
+        if missing:
+            raise problem(path, f"the key {missing[0]!r} is missing", "Get the weights anew")
+    return config
+
+
+def optional_tensors(n_words: int, config: BiLMConfig) -> dict[str, Shape]:
+    """Names and shapes of what a model may have beside its network.
+
+    Args:
+        n_words: Rows of the softmax, if it has one.
+        config: Sizes of the network.
+    """
+    return {
+        **state_tensors(config),
+        **mean_tensors(config),
+        **softmax_tensors(n_words, config),
+    }
 
 
 def assemble(
@@ -38,6 +85,7 @@ def assemble(
         WeightsError: For half a warm state, half a softmax, or a vocabulary that the model cannot
             work with.
     """
+    _check_words(path, config, vocabulary, tensors)
     for pair in (("initial_h", "initial_c"), ("softmax.weight", "softmax.bias")):
         there = [name for name in pair if name in tensors]
         if len(there) == 1:
@@ -56,6 +104,21 @@ def assemble(
         setattr(lm, name, tensors.get(name))
     lm.load_state_dict(dict(tensors), assign=True)
     return lm
+
+
+def _check_words(
+    path: Path, config: BiLMConfig, vocabulary: object, tensors: Mapping[str, Tensor]
+) -> None:
+    if vocabulary is None:
+        return
+    if not isinstance(vocabulary, list) or not all(isinstance(word, str) for word in vocabulary):
+        raise problem(path, "the vocabulary is no list of words", "Get the weights anew")
+    special: Special | None = None if config.n_words is None else "anywhere"
+    check_vocabulary(path, vocabulary, special=special, error=WeightsError)
+    for name in ("token_encoder.embedding", "softmax.weight"):
+        if name in tensors and len(tensors[name]) != len(vocabulary):
+            what = f"has {len(tensors[name])} rows, the vocabulary {len(vocabulary)} words"
+            raise problem(path, what, "Get the weights anew", tensor=name)
 
 
 def config_to_store(lm: BiLM) -> BiLMConfig:

@@ -9,6 +9,8 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats import hdf5, native
+from spacy_elmo.formats.foreign import FOREIGN_SUFFIXES, describe
+from spacy_elmo.formats.format import Writer
 
 # In the order they are tried. A new format is a module with a `Format`, and its line here.
 FORMATS = (
@@ -54,7 +56,8 @@ def load(
     except OSError as error:
         raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
     if known is None:
-        raise problem(path, f"holds no weights ({_contents(path)})", _expected())
+        what, advice = describe(path)
+        raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
     # Weights loaded on first use, inside inference mode, must not be good for inference only.
     with torch.inference_mode(False):
         return known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
@@ -75,13 +78,30 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
             the disk does not take them.
     """
     path = Path(path)
-    writers = {suffix: known.write for known in FORMATS if known.write for suffix in known.suffixes}
+    check_target(path)
+    writers = _writers()
     write = writers.get(path.suffix.lower(), writers[""])
     try:
         write(lm, path, dtype=dtype)
     except OSError as error:
         advice = "Make room, or choose another place; what was there before is unchanged"
         raise problem(path, f"could not be written ({error})", advice) from error
+
+
+def check_target(path: Path) -> None:
+    """Check the name that weights are to be written to, before there are any.
+
+    Args:
+        path: The path.
+
+    Raises:
+        WeightsError: For the name of another kind of file, which would become a directory.
+    """
+    suffix = path.suffix.lower()
+    if suffix in FOREIGN_SUFFIXES and suffix not in _writers() and not path.is_dir():
+        what = f"would be a directory, although its name ends in {suffix}"
+        advice = f"Give {path.with_suffix('')} for a native directory, or "
+        raise problem(path, what, f"{advice}{path.with_suffix('.hdf5')} for an HDF5 file")
 
 
 def resolve(source: str | Path) -> Path:
@@ -117,6 +137,10 @@ def resolve(source: str | Path) -> Path:
     return path
 
 
+def _writers() -> dict[str, Writer]:
+    return {suffix: known.write for known in FORMATS if known.write for suffix in known.suffixes}
+
+
 def _how_to_get_weights() -> str:
     return (
         "Give the path of weights you have (AllenNLP or bilm-tf HDF5 files work as they are, or "
@@ -126,11 +150,3 @@ def _how_to_get_weights() -> str:
 
 def _expected() -> str:
     return "Expected " + ", or ".join(known.description for known in FORMATS)
-
-
-def _contents(path: Path) -> str:
-    if not path.is_dir():
-        return "a file of an unknown kind"
-    names = sorted(file.name for file in path.iterdir())
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"found {', '.join(names[:8]) or 'nothing'}{more}"

@@ -2,11 +2,14 @@
 
 `config.json` holds a marker, a version, and the fields of `BiLMConfig`. `weights.safetensors`
 holds the tensors by the network's own names. `vocab.txt` and `softmax.safetensors` are there when
-the model has a vocabulary and an output layer.
+the model has a vocabulary and an output layer. Both files of tensors name, in their metadata, the
+digests of the config, the vocabulary and the network that they were written with; files of earlier
+versions do not.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,9 +25,16 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import new_directory, read_json, write_json
-from spacy_elmo.formats.assemble import assemble, config_to_store, tensors_to_store
+from spacy_elmo.formats.assemble import assemble, config_of, config_to_store, tensors_to_store
 from spacy_elmo.formats.blocks import Stored, read_tensors
 from spacy_elmo.formats.format import Format
+from spacy_elmo.formats.generation import (
+    check_belongs,
+    tensors_digest,
+    unchanged,
+    values_digest,
+    words_digest,
+)
 from spacy_elmo.formats.tensors import (
     Place,
     mean_tensors,
@@ -42,6 +52,8 @@ CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 SOFTMAX = "softmax.safetensors"
 FILES = frozenset({CONFIG, WEIGHTS, VOCABULARY_FILE, SOFTMAX})
+# One key: safetensors writes several in any order, and the same model is to give the same bytes.
+METADATA = MARKER
 
 # Number types as safetensors and as numpy name them.
 _DTYPES = {"F16": "float16", "F32": "float32"}
@@ -73,18 +85,21 @@ def read(
         if given is not None:
             what = f"is a native directory with {kind} of its own, but {given} was given"
             raise problem(path, what, f"Leave out `{kind}`")
-    config = read_config(path / CONFIG)
-    vocabulary, n_words = _vocabulary(path, config)
-    tensors = _read(
-        path / WEIGHTS,
-        network_tensors(config),
-        {**state_tensors(config), **mean_tensors(config)},
-        device,
-    )
-    if (path / SOFTMAX).is_file():
-        required = softmax_tensors(n_words, config).items()
-        tensors |= _read(path / SOFTMAX, required, {}, device)
-    return assemble(path, config, vocabulary, tensors)
+    with unchanged(*(path / name for name in sorted(FILES))):
+        config = read_config(path / CONFIG)
+        vocabulary, n_words = _vocabulary(path, config)
+        tensors = _read(
+            path / WEIGHTS,
+            network_tensors(config),
+            {**state_tensors(config), **mean_tensors(config)},
+            device,
+        )
+        if (path / SOFTMAX).is_file():
+            required = softmax_tensors(n_words, config).items()
+            tensors |= _read(path / SOFTMAX, required, {}, device)
+        lm = assemble(path, config, vocabulary, tensors)
+        _check_belong(path, vocabulary)
+    return lm
 
 
 def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
@@ -115,14 +130,20 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     network, softmax = tensors_to_store(path, lm, number_type)
     with new_directory(path, FILES) as aside:
         write_config(aside / CONFIG, config_to_store(lm))
+        written = {
+            "config": values_digest(read_json(aside / CONFIG)),
+            "vocabulary": words_digest(lm.vocabulary),
+        }
         for file, tensors in ((WEIGHTS, network), (SOFTMAX, softmax)):
             if tensors:
                 converted = {
                     name: tensor.detach().to("cpu", number_type).contiguous()
                     for name, tensor in tensors.items()
                 }
+                if file == WEIGHTS:
+                    written["network"] = tensors_digest(converted)
                 try:
-                    save_file(converted, aside / file)
+                    save_file(converted, aside / file, metadata={METADATA: json.dumps(written)})
                 except SafetensorError as error:
                     raise OSError(str(error)) from error
                 # safetensors lets nobody but the owner read what it writes.
@@ -160,19 +181,7 @@ def read_config(path: Path) -> BiLMConfig:
     if version != VERSION:
         what = f"has version {version!r}, this spacy-elmo reads version {VERSION}"
         raise problem(path, what, "Upgrade spacy-elmo: pip install -U spacy-elmo")
-    try:
-        config = BiLMConfig.from_dict(values)
-    except ValueError as error:
-        raise problem(path, str(error), "Correct the config, or get the weights anew") from error
-    # A missing key is no choice of the default: it would change the vectors without a word.
-    for table, full in (
-        (values, config.to_dict()),
-        (values.get("char_cnn") or {}, config.to_dict()["char_cnn"] or {}),
-    ):
-        missing = sorted(full.keys() - table.keys())
-        if missing:
-            raise problem(path, f"the key {missing[0]!r} is missing", "Get the weights anew")
-    return config
+    return config_of(path, values)
 
 
 def write_config(path: Path, config: BiLMConfig) -> None:
@@ -182,7 +191,8 @@ def write_config(path: Path, config: BiLMConfig) -> None:
 
 def _has_marker(path: Path) -> bool:
     try:
-        return read_json(path / CONFIG).get("format") == MARKER
+        config = path / CONFIG
+        return config.is_file() and read_json(config).get("format") == MARKER
     except ValueError:
         return False
 
@@ -206,6 +216,30 @@ def _vocabulary(path: Path, config: BiLMConfig) -> tuple[list[str] | None, int]:
         what = f"{VOCABULARY_FILE} is missing, and this model reads whole words"
         raise problem(path, what, "Get the weights anew")
     return None, n_words or 0
+
+
+def _check_belong(path: Path, vocabulary: list[str] | None) -> None:
+    """Compare the files of a directory with those that the tensors were written with."""
+    weights = path / WEIGHTS
+    written = _metadata(weights)
+    config = values_digest(read_json(path / CONFIG, error=WeightsError))
+    check_belongs(path / CONFIG, weights, config, written.get("config"))
+    words = words_digest(vocabulary)
+    check_belongs(path / VOCABULARY_FILE, weights, words, written.get("vocabulary"))
+    softmax = path / SOFTMAX
+    if softmax.is_file():
+        network = _metadata(softmax).get("network", "")
+        check_belongs(softmax, weights, network, written.get("network", ""))
+
+
+def _metadata(path: Path) -> Mapping[str, str]:
+    with _errors(path), safe_open(path, "numpy") as file:
+        text = (file.metadata() or {}).get(METADATA, "{}")
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        what = f"is damaged: its metadata {METADATA!r} are no JSON object"
+        raise problem(path, what, "Get the weights anew") from error
 
 
 def _read(
@@ -246,6 +280,8 @@ def _read_rows(path: Path, name: str, start: int, stop: int) -> Array:
 
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise problem(path, "cannot be read: it is no file", "Get the weights anew")
     try:
         yield
     except (SafetensorError, OSError) as error:

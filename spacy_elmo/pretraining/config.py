@@ -212,7 +212,7 @@ class PretrainConfig:
             ValueError: If it is invalid, naming the file.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf8"))
+            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
             if not isinstance(values, dict):
                 raise ValueError("expected a JSON object")
             return cls.from_dict(values)

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_elmo.bilm.characters import character_ids
+from spacy_elmo.bilm.characters import character_ids, read_of
 
 
 def test_sentence_boundaries() -> None:
@@ -47,3 +47,16 @@ def test_any_text(words: list[str], max_characters: int) -> None:
 def test_a_word_is_cut_inside_a_character() -> None:
     cut = character_ids(["aé"], 4)[0].tolist()
     assert cut == [259, ord("a") + 1, 0xC3 + 1, 260]
+
+
+@given(
+    words=st.lists(st.text(max_size=12), max_size=5),
+    max_characters=st.integers(3, 9),
+)
+def test_words_of_the_same_ids_are_read_the_same(words: list[str], max_characters: int) -> None:
+    words = [*words, "<S>", "</S>", "<S>x", "</S>xyz", "\ud800<S>", "\ud800" * 9 + "ab"]
+    ids = character_ids(words, max_characters)
+    read = [read_of(word, max_characters) for word in words]
+    for k, one in enumerate(read):
+        for j, other in enumerate(read):
+            assert (one == other) == (ids[k] == ids[j]).all()

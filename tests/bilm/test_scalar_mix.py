@@ -53,3 +53,20 @@ def test_errors() -> None:
         ScalarMix(3, weights=[0.0, 1.0])
     with pytest.raises(ValueError, match="mix of 3 layers was given 2"):
         ScalarMix(3)(torch.zeros(2, 1, 4))
+
+
+@pytest.mark.parametrize("weights", [[float("nan"), 0.0], [float("inf"), 0.0], [float("-inf")] * 2])
+def test_weights_that_have_no_softmax(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="have no softmax"):
+        ScalarMix(2, weights=weights)
+
+
+@pytest.mark.parametrize("gamma", [float("nan"), float("inf")])
+def test_gamma_is_finite(gamma: float) -> None:
+    with pytest.raises(ValueError, match=r"gamma is .*: expected a finite number"):
+        ScalarMix(2, gamma=gamma)
+
+
+def test_a_weight_of_minus_infinity_leaves_its_layer_out() -> None:
+    mix = ScalarMix(2, weights=[float("-inf"), 1e30], gamma=2.0)
+    assert torch.equal(mix(torch.tensor([[[5.0]], [[3.0]]])), torch.tensor([[6.0]]))

@@ -8,7 +8,7 @@ from importlib import import_module, reload
 import pytest
 from typer.testing import CliRunner
 
-from spacy_elmo import CheckpointError, CorpusError, TrainingError, WeightsError
+from spacy_elmo import CheckpointError, CorpusError, TrainingError, WeightsError, __version__
 from spacy_elmo.cli import app as shell
 
 # The two ways users call the commands; both as real processes.
@@ -103,3 +103,9 @@ def test_a_spacy_without_our_mounting_point_only_loses_our_commands(monkeypatch)
     with pytest.warns(UserWarning, match="python -m spacy_elmo"):
         reload(plugin)
     assert plugin.app is shell.app
+
+
+def test_version():
+    result = CliRunner().invoke(shell.app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output == f"spacy-elmo {__version__}\n"

@@ -81,3 +81,9 @@ def test_a_mistake_leaves_nothing_behind(native, tmp_path):
     assert result.exit_code == 1
     assert "config.json" in result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["native"]
+
+
+def test_a_target_that_cannot_be_meant_is_refused_before_anything_is_read(tmp_path):
+    result = convert(tmp_path / "nowhere", tmp_path / "x.npz")
+    assert result.exit_code == 1
+    assert "x.npz: would be a directory, although its name ends in .npz" in result.output

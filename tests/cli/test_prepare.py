@@ -6,7 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from spacy_elmo.cli.app import app
+from spacy_elmo.formats.loading import MODELS
 from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.vocabulary import read_words
 
 
 def prepare(*args: object, stdin: bytes | None = None):
@@ -61,3 +63,8 @@ def test_mistakes_take_one_line(tmp_path):
     result = prepare(tmp_path / "nowhere.txt", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr == f"Error: no such file: {tmp_path / 'nowhere.txt'}\n"
+
+
+def test_a_vocabulary_by_the_name_of_a_packaged_model(text, tmp_path):
+    assert prepare(text, tmp_path / "out", "--tokenized", "--vocab", "en_elmo_sm").exit_code == 0
+    assert Corpus(tmp_path / "out").vocabulary == read_words(MODELS / "en_elmo_sm" / "vocab.txt")

@@ -286,3 +286,27 @@ def test_a_new_format_is_one_entry_of_the_list(
     assert_same(load(tmp_path / "m"), model())
     (tmp_path / "x").touch()
     assert "Expected a zip file, or a native directory" in error(tmp_path / "x")
+
+
+def test_byte_order_marks_at_the_start_of_any_file(tmp_path: Path) -> None:
+    """As editors on Windows put them there."""
+    lm = model(TINY_WORDS)
+    for target in ("m", "m.hdf5"):
+        save(lm, tmp_path / target)
+    for name in ("m/config.json", "m/vocab.txt", "m_options.json", "m_vocab.txt"):
+        path = tmp_path / name
+        path.write_text(path.read_text("utf8"), "utf-8-sig")
+    for target in ("m", "m.hdf5"):
+        assert_same(load(tmp_path / target), lm)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name")
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
+def test_a_pipe_inside_a_folder_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    save(model(TINY_WORDS), tmp_path / "m")
+    (tmp_path / "m" / name).unlink()
+    os.mkfifo(tmp_path / "m" / name)
+    code = "import sys; from spacy_elmo.formats import load; load(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "m")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert f"WeightsError: {tmp_path / 'm' / name}: " in done.stderr

@@ -1,6 +1,7 @@
 """Every way in which a native directory can be wrong has one clear error, and gives no model."""
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,8 @@ def test_given_what_the_directory_has(saved: Path, kind: str) -> None:
         ({"n_words": 3}, "n_words is for word input"),
         ({"initial_state": "carry"}, "initial_state is 'carry': expected one of"),
         ({"lstm_projection": False}, "an LSTM without projection needs lstm_dim"),
+        ({"lstm_dim": 10**12}, "lstm_dim is 1000000000000: expected a whole number of at most"),
+        ({"n_layers": 10**9}, "n_layers is 1000000000: expected a whole number of at most 1,000"),
     ],
 )
 def test_config(saved: Path, change: dict[str, Any], expected: str) -> None:
@@ -184,8 +187,8 @@ def test_config(saved: Path, change: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(
     ("change", "tensor"),
     [
-        ({"lstm_dim": 10**12}, "forward_layers.0.weight"),
-        ({"n_layers": 10**9}, "forward_layers.2.weight"),
+        ({"lstm_dim": 10**6}, "forward_layers.0.weight"),
+        ({"n_layers": 1000}, "forward_layers.2.weight"),
         ({"n_layers": 1}, "backward_layers.1.bias"),
         ({"bidirectional": False}, "backward_layers.0.bias"),
         ({"char_cnn__n_characters": 262}, "token_encoder.char_embedding"),
@@ -194,6 +197,15 @@ def test_config(saved: Path, change: dict[str, Any], expected: str) -> None:
 )
 def test_config_of_another_model(saved: Path, change: dict[str, Any], tensor: str) -> None:
     assert f"{saved / 'weights.safetensors'}: tensor {tensor!r}: " in change_config(saved, **change)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
+def test_numbers_that_are_not_finite(saved: Path, number: str) -> None:
+    text = (saved / "config.json").read_text("utf8")
+    (saved / "config.json").write_text(re.sub('"cell_clip": [^,]*', f'"cell_clip": {number}', text))
+    message = error(saved)
+    assert message.startswith(f"{saved / 'config.json'}: cell_clip is ")
+    assert "expected a finite number" in message
 
 
 def test_warm_without_a_state(saved: Path) -> None:

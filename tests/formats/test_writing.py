@@ -175,7 +175,7 @@ for _ in range(25):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     if not os.path.exists(target):
-        continue  # between the two renames that replace a directory
+        continue  # between the two renames that replace a directory, where it takes two
     there += 1
     found = load(target)
     first = torch.equal(found.state_dict()[bias], models[0].state_dict()[bias])
@@ -198,4 +198,5 @@ def test_a_process_killed_while_it_writes(tmp_path: Path, target: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     there = int(done.stdout)
-    assert there == 25 if target == "m.hdf5" else there > 0
+    in_one_step = target == "m.hdf5" or sys.platform == "linux"
+    assert there == 25 if in_one_step else there > 0

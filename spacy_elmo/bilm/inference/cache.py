@@ -1,9 +1,13 @@
-"""Vectors of word types: the token layer knows no context, so each type is embedded once."""
+"""Vectors of word types: the token layer knows no context, so each type is embedded once.
+
+A type is what the network reads of a word: long words that begin alike are one, and so are all that
+a vocabulary lacks.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -16,6 +20,10 @@ from spacy_elmo.bilm.token_encoder import CharCNN, WordEmbedding
 # Types whose token-layer vector is kept: 32 MB at 128 dimensions. English running text of a
 # million tokens has about 50,000.
 DEFAULT_CACHE_SIZE = 65_536
+
+# Bound of the characters of all keys, per type of the capacity. The original network reads at most
+# 48 bytes of a word; those that read more keep fewer types, where words are as long as that.
+KEY_BYTES = 64
 
 # Words per run through the token layer: few enough for the highway layers to stay in the cache.
 RUN = 256
@@ -39,32 +47,40 @@ class TokenCache:
         self.encoder = encoder
         self.capacity = capacity
         self._lock = threading.Lock()
-        self._rows: dict[str, int] = {}
+        self._rows: dict[str | bytes, int] = {}
+        self._key_bytes = 0
         self._table: Tensor | None = None
 
     def vectors(self, words: Sequence[str]) -> Tensor:
-        """Vectors of distinct words. *Shape:* (n_words, projection_dim)."""
+        """Vectors of words, best of distinct ones. *Shape:* (n_words, projection_dim)."""
+        keys = [self.encoder.key(word) for word in words]
         with self._lock:
-            if len(words) > self.capacity:
-                return self._embed(words)
-            new = [word for word in words if word not in self._rows]
-            if len(self._rows) + len(new) > self.capacity:
+            new = {key: w for key, w in zip(keys, words, strict=True) if key not in self._rows}
+            if not self._has_room(new):
+                distinct = dict(zip(keys, words, strict=True))
                 self._forget()
-                new = list(words)
+                if not self._has_room(distinct):
+                    return self._embed(words)
+                new = distinct
             if new or self._table is None:
                 self._table = self._with(new)
-            index = torch.tensor([self._rows[word] for word in words], dtype=torch.int64)
+            index = torch.tensor([self._rows[key] for key in keys], dtype=torch.int64)
             return self._table.index_select(0, index.to(self._table.device))
+
+    def _has_room(self, new: Mapping[str | bytes, str]) -> bool:
+        n_bytes = self._key_bytes + _size(new)
+        return len(self._rows) + len(new) <= self.capacity and n_bytes <= KEY_BYTES * self.capacity
 
     def _forget(self) -> None:
         self._rows.clear()
+        self._key_bytes = 0
         self._table = None
 
-    def _with(self, words: Sequence[str]) -> Tensor:
+    def _with(self, new: Mapping[str | bytes, str]) -> Tensor:
         """The table with more words in it."""
-        vectors = self._embed(words)
+        vectors = self._embed(list(new.values()))
         used = len(self._rows)
-        needed = used + len(words)
+        needed = used + len(new)
         table = self._table
         if table is None or needed > len(table):
             size = FIRST_ROWS
@@ -74,7 +90,8 @@ class TokenCache:
             if self._table is not None:
                 table[:used] = self._table[:used]
         table[used:needed] = vectors
-        self._rows.update(zip(words, range(used, needed), strict=True))
+        self._rows.update(zip(new, range(used, needed), strict=True))
+        self._key_bytes += _size(new)
         return table
 
     def _embed(self, words: Sequence[str]) -> Tensor:
@@ -97,3 +114,7 @@ class TokenCache:
         jobs = [partial(embed, runs[k::2]) for k in range(min(2, len(runs)))]
         run_side_by_side(jobs)
         return vectors
+
+
+def _size(keys: Iterable[str | bytes]) -> int:
+    return sum(map(len, keys))

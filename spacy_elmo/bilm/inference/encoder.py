@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from spacy_elmo.bilm.inference.engine import Engine
 from spacy_elmo.bilm.inference.windows import encode_windows
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
-from spacy_elmo.bilm.sentences import check_sentences
-from spacy_elmo.bilm.state import CarriedState, State
-from spacy_elmo.types import Floats, Sentence
+from spacy_elmo.bilm.sentences import Words, check_sentences
+from spacy_elmo.bilm.state import CarriedState
+from spacy_elmo.types import Floats
 
 
 class Encoder:
@@ -64,13 +64,14 @@ class Encoder:
         self._carried.reset()
 
     def forward(
-        self, network: Network, sentences: Sequence[Sentence], *, boundaries: bool = False
+        self, network: Network, sentences: Iterable[Words], *, boundaries: bool = False
     ) -> Tensor:
         """All layers of all tokens, with gradients; see `BiLM.forward`."""
+        sentences = check_sentences(sentences)
         if self.initial_state != "carry":
             state = network.start(self.initial_state, len(sentences))
             return network.run(sentences, state, boundaries=boundaries)[0]
-        zero = State.zero(network.config, len(sentences), network.device)
+        zero = network.start("zero", len(sentences))
         layers, after = network.run(sentences, self._carried.start(zero), boundaries=boundaries)
         self._carried.update(after)
         return layers
@@ -78,7 +79,7 @@ class Encoder:
     def encode(
         self,
         network: Network,
-        sentences: Sequence[Sentence],
+        sentences: Iterable[Words],
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,
@@ -98,7 +99,7 @@ class Encoder:
     def stream(
         self,
         network: Network,
-        sentences: Iterable[Sentence],
+        sentences: Iterable[Words],
         *,
         mix: ScalarMix | None = None,
         batch_tokens: int | None = None,

@@ -73,6 +73,7 @@ class Engine:
     ) -> None:
         self.cache = cache
         self.skip = skip
+        self.told_not_finite = False  # said once, for these weights
         marks = cache.vectors([BOS_WORD, EOS_WORD])
         self.directions: list[FastDirection] = []
         for d, (name, layers) in enumerate(directions):

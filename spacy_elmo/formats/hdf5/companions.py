@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spacy_elmo.errors import problem
+from spacy_elmo.files import link
 
 SUFFIXES = (".hdf5", ".h5")
 
@@ -18,6 +19,17 @@ _ADVICE = {
 def weight_files(folder: Path) -> list[Path]:
     """HDF5 files in a folder, by their endings."""
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+
+
+def weights_in(folder: Path) -> Path:
+    """The HDF5 file of a folder: the only one, or among several the one named `model`.
+
+    Raises:
+        WeightsError: If there are several, none of them or more than one named so.
+    """
+    files = weight_files(folder)
+    named = [file for file in files if file.stem == "model"]
+    return named[0] if len(named) == 1 else only(folder, "weights", files)
 
 
 def companion(weights: Path, kind: str, suffix: str) -> Path:
@@ -71,3 +83,45 @@ def only(folder: Path, kind: str, found: list[Path]) -> Path:
         return found[0]
     names = ", ".join(file.name for file in found)
     raise problem(folder, f"holds {len(found)} {kind} files: {names}", _ADVICE[kind])
+
+
+def keep(file: Path, digest: str) -> None:
+    """Keep a companion that is about to be replaced, under a name that tells its content.
+
+    Until the weights are replaced as well, whoever reads the old ones finds it with `kept`.
+    """
+    target = _kept_name(file, digest)
+    if not target.exists():
+        link(file, target)
+
+
+def kept(file: Path, digest: str | None) -> Path:
+    """A companion as it was when some weights were written.
+
+    Args:
+        file: The file.
+        digest: What the weights say its digest is; None: they do not say.
+
+    Returns:
+        The file, or the one before it, if a writer died after it had replaced it.
+
+    Raises:
+        WeightsError: If a writer died so, and the weights do not say which one is theirs.
+    """
+    if digest is not None:
+        old = _kept_name(file, digest)
+        return old if old.is_file() else file
+    if olds := list(file.parent.glob(_kept_name(file, "*").name)):
+        what = f"was replaced by a writer that died; the one before it is {olds[0].name}"
+        raise problem(file, what, "Give it its name again, or remove it")
+    return file
+
+
+def forget_kept(file: Path) -> None:
+    """Remove what `keep` kept of a companion."""
+    for old in file.parent.glob(_kept_name(file, "*").name):
+        old.unlink(missing_ok=True)
+
+
+def _kept_name(file: Path, digest: str) -> Path:
+    return file.with_name(f".{file.name}.{digest[:16]}.old")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spacy_elmo.errors import problem
+from spacy_elmo.errors import ElmoError, problem
 
 
 def import_h5py(path: Path) -> Any:
@@ -39,6 +39,8 @@ def h5py_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except ElmoError:
+        raise
     except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
         what = f"is missing, or is no HDF5 file, or is damaged or truncated ({error})"
         raise problem(path, what, "Get the weights anew") from error

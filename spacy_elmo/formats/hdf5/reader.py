@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,33 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
-from spacy_elmo.formats.assemble import assemble
+from spacy_elmo.formats.assemble import assemble, optional_tensors
 from spacy_elmo.formats.blocks import Stored, read_tensors
-from spacy_elmo.formats.hdf5.companions import SUFFIXES, beside, companion, only, weight_files
+from spacy_elmo.formats.generation import (
+    ABSENT,
+    check_belongs,
+    unchanged,
+    values_digest,
+    words_digest,
+)
+from spacy_elmo.formats.hdf5.companions import (
+    SUFFIXES,
+    beside,
+    companion,
+    kept,
+    weight_files,
+    weights_in,
+)
+from spacy_elmo.formats.hdf5.contained import check_complete, contained_datasets
 from spacy_elmo.formats.hdf5.library import h5py_errors, import_h5py
 from spacy_elmo.formats.hdf5.names import OWN_GROUP
-from spacy_elmo.formats.hdf5.options import read_config
-from spacy_elmo.formats.tensors import mean_tensors, network_tensors, softmax_tensors, state_tensors
+from spacy_elmo.formats.hdf5.options import read_config, to_options
+from spacy_elmo.formats.tensors import network_tensors
 from spacy_elmo.types import Array
 from spacy_elmo.vocabulary import read_vocabulary
 
+# Attributes of our own group.
+_OWN = ("initial_state", "options", "vocabulary")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DTYPES = ("float16", "float32", "float64")
 
@@ -58,29 +76,37 @@ def read(
     Raises:
         WeightsError: If anything about the weights is wrong.
     """
-    weights = only(path, "weights", weight_files(path)) if path.is_dir() else path
+    weights = weights_in(path) if path.is_dir() else path
+    options_given = options is not None
     options = options or beside(weights, "options", ".json")
     if options is None:
         what = "has no options file (options.json or *_options.json) beside it"
         raise problem(weights, what, "Put it there, or give its path as `options`")
     h5py = import_h5py(weights)
-    with h5py_errors(weights):
-        file = h5py.File(weights, "r")
-    with file:
+    with unchanged(weights), ExitStack() as held:
         with h5py_errors(weights):
-            stored = _datasets(weights, file)
-            initial_state = _initial_state(file)
+            file = held.enter_context(h5py.File(weights, "r"))
+        stored = _datasets(weights, file)
+        with h5py_errors(weights):
+            own = _own(file)
+        initial_state = own.get("initial_state", "zero")
         if initial_state not in STORED_INITIAL_STATES:
             what = f"initial_state of {OWN_GROUP!r} is {initial_state!r}"
             advice = f"Expected one of {STORED_INITIAL_STATES}: get the weights anew"
             raise problem(weights, what, advice)
+        if not options_given:
+            options = kept(options, own.get("options"))
+        held.enter_context(unchanged(options))
         config, spelling = read_config(options, weights, stored, initial_state)
-        vocabulary, n_words = _vocabulary(weights, vocab, config, stored)
-        optional = {
-            **state_tensors(config),
-            **mean_tensors(config),
-            **softmax_tensors(n_words, config),
-        }
+        n_words, rows_of = _rows_of_words(config, stored)
+        words_file = vocab
+        if vocab is None and (own.get("vocabulary") != ABSENT or config.n_words is not None):
+            words_file = _vocabulary_file(weights, own.get("vocabulary"), n_words is not None)
+        if words_file is not None:
+            held.enter_context(unchanged(words_file))
+        vocabulary = _vocabulary(weights, words_file, config, n_words, rows_of)
+        n_words = len(vocabulary) if vocabulary is not None else n_words or 0
+        optional = optional_tensors(n_words, config)
         tensors = read_tensors(
             weights,
             stored,
@@ -90,57 +116,66 @@ def read(
             described_by=str(options),
             device=device,
         )
-    return assemble(weights, config, vocabulary, tensors)
+        lm = assemble(weights, config, vocabulary, tensors)
+        check_belongs(options, weights, values_digest(to_options(config)), own.get("options"))
+        if vocabulary is not None and own.get("vocabulary") != ABSENT:
+            assert words_file is not None
+            check_belongs(words_file, weights, words_digest(vocabulary), own.get("vocabulary"))
+    return lm
 
 
 def _datasets(path: Path, file: Any) -> dict[str, Stored]:
     """All datasets of a file, by full name."""
-    stored: dict[str, Stored] = {}
-
-    def visit(name: str | bytes, item: Any) -> None:
-        if isinstance(name, bytes):  # what h5py gives for a name that is not UTF-8
-            name = name.decode("utf8", "backslashreplace")
-        if hasattr(item, "shape"):  # no group
-            shape = tuple(item.shape or ())
-            stored[name] = Stored(shape, item.dtype.name, partial(_read_rows, path, item))
-
-    file.visititems(visit)
-    return stored
+    return {
+        name: Stored(
+            tuple(item.shape or ()), item.dtype.name, partial(_read_rows, path, name, item)
+        )
+        for name, item in contained_datasets(path, file).items()
+    }
 
 
-def _read_rows(path: Path, dataset: Any, start: int, stop: int) -> Array:
+def _read_rows(path: Path, name: str, dataset: Any, start: int, stop: int) -> Array:
     with h5py_errors(path):
+        if not start:
+            check_complete(path, name, dataset)
         return dataset[start:stop]
 
 
-def _initial_state(file: Any) -> str:
-    return str(file[OWN_GROUP].attrs.get("initial_state", "zero")) if OWN_GROUP in file else "zero"
+def _own(file: Any) -> dict[str, str]:
+    """What the file holds for this package alone: an initial state, digests of its companions."""
+    attributes = file[OWN_GROUP].attrs if OWN_GROUP in file else {}
+    return {name: str(attributes[name]) for name in _OWN if name in attributes}
+
+
+def _rows_of_words(config: BiLMConfig, stored: Mapping[str, Stored]) -> tuple[int | None, str]:
+    """How many words there must be, if that is known, and the tensor that says so."""
+    if config.n_words is not None:
+        return config.n_words, "embedding"
+    for name in ("softmax/W", "softmax/b"):
+        if name in stored and stored[name].shape:
+            return stored[name].shape[0], name
+    return None, ""
+
+
+def _vocabulary_file(weights: Path, written: str | None, needed: bool) -> Path | None:
+    """The vocabulary that bears the name of the weights; if one is needed, any beside them."""
+    own = companion(weights, "vocab", ".txt")
+    path = own if own.is_file() else beside(weights, "vocab", ".txt") if needed else None
+    return None if path is None else kept(path, written)
 
 
 def _vocabulary(
-    weights: Path, given: Path | None, config: BiLMConfig, stored: Mapping[str, Stored]
-) -> tuple[list[str] | None, int]:
-    """The vocabulary, if there is one, and the number of words that there must be."""
-    n_words, rows_of = config.n_words, "embedding"
-    if n_words is None:
-        for rows_of in ("softmax/W", "softmax/b"):
-            if rows_of in stored and stored[rows_of].shape:
-                n_words = stored[rows_of].shape[0]
-                break
-    own = companion(weights, "vocab", ".txt")
-    path = given or (own if own.is_file() else None)
-    if path is None and n_words is not None:
-        path = beside(weights, "vocab", ".txt")
+    weights: Path, path: Path | None, config: BiLMConfig, n_words: int | None, rows_of: str
+) -> list[str] | None:
     if path is not None:
-        words = read_vocabulary(
+        return read_vocabulary(
             path,
             n_words=n_words,
             rows_of=f"{rows_of!r} of {weights}",
             special=None if config.n_words is None else "anywhere",
             error=WeightsError,
         )
-        return words, len(words)
     if config.n_words is not None:
         what = "reads whole words, and has no vocabulary (vocab.txt) beside it"
         raise problem(weights, what, "Put it there, or give its path as `vocab`")
-    return None, n_words or 0
+    return None

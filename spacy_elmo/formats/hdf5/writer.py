@@ -8,15 +8,16 @@ from pathlib import Path
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.errors import WeightsError, problem
-from spacy_elmo.files import make_room, new_file, write_json
+from spacy_elmo.errors import ElmoError, WeightsError, problem
+from spacy_elmo.files import make_room, new_file, read_json, write_json
 from spacy_elmo.formats.assemble import config_to_store, tensors_to_store
 from spacy_elmo.formats.blocks import file_rows
-from spacy_elmo.formats.hdf5.companions import companion
+from spacy_elmo.formats.generation import ABSENT, values_digest, words_digest
+from spacy_elmo.formats.hdf5.companions import companion, forget_kept, keep
 from spacy_elmo.formats.hdf5.library import import_h5py
 from spacy_elmo.formats.hdf5.names import OWN_GROUP, STANDARD
 from spacy_elmo.formats.hdf5.options import to_options
-from spacy_elmo.vocabulary import write_vocabulary
+from spacy_elmo.vocabulary import read_words, write_vocabulary
 
 # Bytes of an HDF5 file beside its numbers: more than names and shapes ever took.
 _OVERHEAD = 1 << 18
@@ -26,7 +27,9 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     """Write an HDF5 file with its options file, and its vocabulary if there is one. See `Writer`.
 
     Each of the files appears complete or not at all, the weights last. `x.hdf5` gets
-    `x_options.json` and `x_vocab.txt`; so does `x_weights.hdf5`, as published files are named.
+    `x_options.json` and `x_vocab.txt`; so does `x_weights.hdf5`, as published files are named. The
+    weights hold the digests of both, and what is replaced of them is kept until the weights are:
+    whoever reads gets the old model or the new one, wherever a writer dies.
 
     Args:
         lm: The model.
@@ -48,13 +51,15 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     network, softmax = tensors_to_store(path, lm, torch.float32)
     tensors = network | softmax
     config = config_to_store(lm)
+    described = to_options(config)
+    written = {"options": values_digest(described), "vocabulary": words_digest(lm.vocabulary)}
     with ExitStack() as files:
         # Renamed in the opposite order: the weights come when everything they need is there.
         aside = files.enter_context(new_file(path))
         if lm.vocabulary is not None:
             words = files.enter_context(new_file(vocab))
             write_vocabulary(words, lm.vocabulary, error=WeightsError)
-        write_json(files.enter_context(new_file(options)), to_options(config))
+        write_json(files.enter_context(new_file(options)), described)
         make_room(aside, sum(4 * tensor.numel() for tensor in tensors.values()) + _OVERHEAD)
         with h5py.File(aside, "w") as file:
             for name, tensor in tensors.items():
@@ -62,7 +67,26 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
                 dataset = file.create_dataset(place.key, place.shape_in_file, dtype="float32")
                 for start, stop, rows in file_rows(tensor, place.layout):
                     dataset[start:stop] = rows.numpy()
+            own = file.require_group(OWN_GROUP).attrs
+            own.update(written)
             if config.initial_state != "zero":
-                file.require_group(OWN_GROUP).attrs["initial_state"] = config.initial_state
-        if lm.vocabulary is None:
-            vocab.unlink(missing_ok=True)  # that of the model before
+                own["initial_state"] = config.initial_state
+        _keep(options, vocab, written)
+    if lm.vocabulary is None:
+        vocab.unlink(missing_ok=True)  # that of the model before
+    for file in (options, vocab):
+        forget_kept(file)
+
+
+def _keep(options: Path, vocab: Path, written: dict[str, str]) -> None:
+    """Keep of the files beside the weights what is about to be replaced by something else."""
+    try:
+        before = {
+            options: values_digest(read_json(options)) if options.exists() else "",
+            vocab: words_digest(read_words(vocab)) if vocab.exists() else "",
+        }
+    except ElmoError:
+        return  # damaged: no weights belong to them
+    for file, new in ((options, written["options"]), (vocab, written["vocabulary"])):
+        if before[file] and before[file] != new and new != ABSENT:
+            keep(file, before[file])

@@ -5,19 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import srsly
+import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.errors import problem
+
+_SOURCE = Path("(bytes)")
 
 
 def bilm_to_bytes(lm: BiLM) -> bytes:
-    """The language model as bytes."""
-    from spacy_elmo.formats.assemble import config_to_store
+    """The language model as bytes, float32.
 
-    tensors = {name: tensor.contiguous() for name, tensor in lm.state_dict().items()}
+    Raises:
+        WeightsError: For a model that could not be read back, as when it is saved to a file.
+    """
+    from spacy_elmo.formats.assemble import config_to_store, tensors_to_store
+
+    network, softmax = tensors_to_store(_SOURCE, lm, torch.float32)
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        for name, tensor in (network | softmax).items()
+    }
     message = {
         "config": config_to_store(lm).to_dict(),
         "vocabulary": lm.vocabulary,
@@ -28,19 +38,19 @@ def bilm_to_bytes(lm: BiLM) -> bytes:
 
 
 def bilm_from_bytes(data: bytes) -> BiLM:
-    """The language model that `bilm_to_bytes` wrote.
+    """The language model that `bilm_to_bytes` wrote, checked as files are.
 
     Raises:
         WeightsError: For bytes that do not hold one.
     """
-    from spacy_elmo.formats.assemble import assemble
+    from spacy_elmo.formats.memory import from_tensors
 
-    source = Path("(bytes)")
     try:
         message = srsly.msgpack_loads(data)
-        config = BiLMConfig.from_dict(message["config"])
+        config, vocabulary = message["config"], message["vocabulary"]
         tensors = load_tensors(message["weights"])
-        return assemble(source, config, message["vocabulary"], tensors)
+        return from_tensors(_SOURCE, config, vocabulary, tensors)
     except Exception as error:  # each layer of the bytes has errors of its own
-        what = f"hold no language model of this package: {error}"
-        raise problem(source, what, "Give what to_bytes gave") from error
+        reason = str(error).removeprefix(f"{_SOURCE}: ")
+        what = f"hold no language model of this package: {reason}"
+        raise problem(_SOURCE, what, "Give what to_bytes gave") from error

@@ -14,6 +14,7 @@ from typing import Any
 
 from spacy_elmo.errors import CorpusError
 from spacy_elmo.files import put_directory, write_json
+from spacy_elmo.formats.loading import PACKAGED, resolve
 from spacy_elmo.pretraining.corpus.ranking import order_types
 from spacy_elmo.pretraining.corpus.reading import check_inputs, read_blocks
 from spacy_elmo.pretraining.corpus.running_text import RunningText
@@ -54,8 +55,8 @@ def prepare(
         tokenized: Plain text is one sentence per line, its words separated by whitespace.
         max_vocab: Entries of the vocabulary at most, `<S>`, `</S>` and `<UNK>` among them.
         min_count: Occurrences that a word of the vocabulary must have.
-        vocabulary: File (or folder with a `vocab.txt`) of a vocabulary to use as it is, as for
-            held-out text; `max_vocab` and `min_count` then do nothing.
+        vocabulary: File (or folder with a `vocab.txt`, or name of a packaged model) of a vocabulary
+            to use as it is, as for held-out text; `max_vocab` and `min_count` then do nothing.
         max_characters: Characters (bytes) per word, the two word boundaries among them.
         n_process: Processes; -1 for all cores.
         force: Replace an existing corpus, or the remains of a run that was killed.
@@ -76,7 +77,7 @@ def prepare(
         raise ValueError(f"max_characters must be at least 3, not {max_characters}")
     if max_vocab < 3:
         raise ValueError(f"max_vocab must be at least 3, not {max_vocab}")
-    known = None if vocabulary is None else _read_vocabulary(Path(vocabulary))
+    known = None if vocabulary is None else _read_vocabulary(_vocabulary_path(vocabulary))
     output = Path(output)
     partial = output.with_name(output.name + ".partial")
     _make_room(output, partial, force)
@@ -104,6 +105,12 @@ def _read_vocabulary(path: Path) -> list[str]:
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     return read_vocabulary(path, special="first", error=CorpusError)
+
+
+def _vocabulary_path(vocabulary: str | Path) -> Path:
+    """The path of a vocabulary that is given by a path or by the name of a packaged model."""
+    path = Path(vocabulary)
+    return resolve(str(path)) if str(path) in PACKAGED and not path.exists() else path
 
 
 def _make_room(output: Path, partial: Path, force: bool) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
 from spacy_elmo.pretraining.corpus.prepare import prepare
@@ -17,7 +18,7 @@ from spacy_elmo.pretraining.perplexity.exact import (
     running_perplexity,
     sentence_perplexity,
 )
-from spacy_elmo.vocabulary import write_vocabulary
+from spacy_elmo.vocabulary import VOCABULARY_FILE, read_words, write_vocabulary
 
 # How WikiText writes a mark inside a word: ` @-@ ` for `-`, and so on.
 WIKITEXT_MARKS = (b"-", b",", b".")
@@ -81,10 +82,24 @@ def measure(
             for name, meaning in COUNTS.items():
                 if meta[name] and name not in READ:
                     tell(f"{source}: {meta[name]:,} {meaning}")
+        else:
+            _compare_vocabularies(lm.vocabulary, path, tell)
         corpus = Corpus(path, lm.vocabulary)
         if state == "carry":
             return running_perplexity(lm, corpus)
         return sentence_perplexity(lm, corpus.words(), initial_state=state)
+
+
+def _compare_vocabularies(
+    words: Sequence[str], corpus: Path, tell: Callable[[str], object]
+) -> None:
+    own = read_words(corpus / VOCABULARY_FILE, error=CorpusError)
+    if own != words:
+        tell(
+            f"{corpus} was prepared with another vocabulary ({len(own):,} words) than the model's "
+            f"({len(words):,}), which is used: perplexities of models with different vocabularies "
+            "do not compare"
+        )
 
 
 def _undone(source: str | Path, folder: Path) -> Path:

@@ -270,7 +270,7 @@ def test_half_of_a_pair(tmp_path: Path, half: str) -> None:
 
 def test_warm_without_a_state(weights: Path) -> None:
     def claim(file: h5py.File) -> None:
-        file.create_group("spacy_elmo").attrs["initial_state"] = "warm"
+        file.require_group("spacy_elmo").attrs["initial_state"] = "warm"
 
     edit(weights, claim)
     assert "says that its initial state is warm, but holds no state" in error(weights)
@@ -359,13 +359,13 @@ def test_invalid_option(weights: Path, change: dict[str, Any], expected: str) ->
         ({"lstm__dim": 7}, f"{CELL}/W_0"),
         ({"lstm__projection_dim": 5}, "CNN_proj/W_proj"),
         ({"lstm__n_layers": 3}, "RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0"),
-        ({"lstm__n_layers": 10**9}, "RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0"),
+        ({"lstm__n_layers": 1000}, "RNN_0/RNN/MultiRNNCell/Cell2/LSTMCell/W_0"),
         ({"lstm__n_layers": 1}, "RNN_0/RNN/MultiRNNCell/Cell1/LSTMCell/B"),
         ({"char_cnn__n_highway": 0}, "CNN_high_0/W_carry"),
-        ({"char_cnn__n_highway": 10**9}, "CNN_high_1/W_carry"),
+        ({"char_cnn__n_highway": 1000}, "CNN_high_1/W_carry"),
         ({"char_cnn__filters": [[1, 2], [3, 4]]}, "CNN/W_cnn_1"),
         ({"char_cnn__filters": [[1, 2]]}, "CNN/W_cnn_1"),
-        ({"char_cnn__embedding": {"dim": 10**9}}, "char_embed"),
+        ({"char_cnn__embedding": {"dim": 10**6}}, "char_embed"),
         ({"char_cnn": ...}, "embedding"),
     ],
 )
@@ -431,3 +431,26 @@ def test_embedding_of_the_wrong_shape(words: Path) -> None:
     assert f"has shape ({len(WORDS)}, 3), expected ({len(WORDS)}, 4)" in error(words)
     replace(words, "embedding", np.zeros(3, np.float32))
     assert "tensor 'embedding': has shape (3,), not two axes" in error(words)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lstm__n_layers": 10**9},
+        {"lstm__dim": 10**30},
+        {"char_cnn__n_highway": 10**9},
+        {"char_cnn__max_characters_per_token": 10**9},
+        {"char_cnn__embedding": {"dim": 10**9}},
+        {"char_cnn__filters": [[1, 10**30]]},
+    ],
+)
+def test_sizes_beyond_all_bounds(weights: Path, changes: dict[str, Any]) -> None:
+    assert "expected a whole number of at most" in change_options(weights, **changes)
+
+
+def test_a_clip_that_is_not_finite(weights: Path) -> None:
+    path = weights.with_name("x_options.json")
+    path.write_text(
+        path.read_text("utf8").replace('"cell_clip": 3.0', '"cell_clip": 1e999'), "utf8"
+    )
+    assert "cell_clip is inf: expected a finite number" in error(weights)
