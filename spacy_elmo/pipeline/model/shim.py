@@ -8,7 +8,6 @@ parameters share one optimizer state.
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from thinc.api import Optimizer, get_torch_default_device
 from thinc.shims import Shim
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.locks import ForkLock
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step
@@ -44,7 +44,7 @@ class BiLMShim(Shim):
         self.settings = ElmoSettings()
         self.device: torch.device = get_torch_default_device()
         self._loaded: LoadedBiLM | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     # The weights
 
@@ -134,7 +134,7 @@ class BiLMShim(Shim):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def to_device(self, device_type: str, device_id: int) -> None:
         """Move to "cpu" or a "gpu" by number; Thinc calls this."""
