@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         TrainingError,
         WeightsError,
     )
+    from spacy_elmo.pipeline.doc.attributes import register_attributes
+    from spacy_elmo.pipeline.doc.storage import trim
     from spacy_elmo.pipeline.hooks import set_hooks
 
 __version__ = "0.1.0"
@@ -36,7 +38,9 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "register_attributes",
     "set_hooks",
+    "trim",
 ]
 
 _HOME = {
@@ -50,7 +54,9 @@ _HOME = {
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "TrainingError": "spacy_elmo.errors",
     "WeightsError": "spacy_elmo.errors",
+    "register_attributes": "spacy_elmo.pipeline.doc.attributes",
     "set_hooks": "spacy_elmo.pipeline.hooks",
+    "trim": "spacy_elmo.pipeline.doc.storage",
 }
 
 

@@ -64,7 +64,7 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
     ) -> None:
         check_model(model, name)
         settings = ElmoSettings() if settings is None else settings
-        attributes.register(settings.attribute)
+        attributes.register_attributes(settings.attribute)
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -107,6 +107,7 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
             kept = layers if settings.keep_layers else None
             read = sentences.astype(np.int32)
             rows = storage.write(doc, self.attribute, vectors, read, layers=kept, mean=mean)
+            storage.trim(doc)  # what another component left on a Doc that was cut since
             if layers is not None:
                 self.shared.hand_over(doc, rows, layers)
             if settings.set_tensor:

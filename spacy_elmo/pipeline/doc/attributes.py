@@ -23,10 +23,15 @@ from spacy_elmo.types import Floats
 Owner = type[Doc] | type[Span] | type[Token]
 
 
-def register(attribute: str) -> None:
+def register_attributes(attribute: str = "elmo") -> None:
     """Register our extension attributes under a name.
 
-    These are `NAME`, `NAME_vectors`, `NAME_layers` and `NAME_similarity`.
+    These are `NAME`, `NAME_vectors`, `NAME_layers` and `NAME_similarity`. The component does it
+    when it is made; a script that reads Docs with vectors from a `DocBin`, and has no component,
+    does it itself. Twice is as good as once.
+
+    Args:
+        attribute: The `attribute` of the component that made the vectors.
 
     Raises:
         ValueError: For a name that is no Python identifier, or when an extension attribute of one
@@ -88,20 +93,6 @@ def vectors(obj: Doc | Span, attribute: str) -> Floats | None:
     return None if rows is None else token_rows(obj, rows, "vectors")
 
 
-def set_vectors(doc: Doc, value: None, attribute: str) -> None:
-    """Drop everything kept on a Doc.
-
-    Raises:
-        ValueError: For another value than None.
-    """
-    if value is not None:
-        raise ValueError(
-            f"Doc._.{attribute}_vectors can only be set to None, which frees what the Doc keeps"
-        )
-    storage.free(doc, attribute)
-    drop_everywhere(doc)
-
-
 def layers(obj: Doc | Span | Token, attribute: str) -> Floats | None:
     """All layers, the token layer first; None before `elmo` has run and when they were not kept.
 
@@ -113,6 +104,13 @@ def layers(obj: Doc | Span | Token, attribute: str) -> Floats | None:
     if isinstance(obj, Token):
         return token_row(obj, rows, "layers")
     return token_rows(obj, rows, "layers")
+
+
+def similarity_method(obj: Doc | Span | Token, attribute: str) -> Callable[..., float]:
+    """`similarity` of an object, to be called with the other one."""
+    method = partial(similarity, obj, attribute=attribute)
+    method.__doc__ = similarity.__doc__
+    return method
 
 
 def similarity(obj: Doc | Span | Token, other: Doc | Span | Token, attribute: str) -> float:
@@ -161,20 +159,48 @@ def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
         return result
 
     owners: tuple[Owner, ...] = (Doc, Span, Token)
-    sequences: tuple[Owner, ...] = (Doc, Span)
     found: list[tuple[Owner, str, dict[str, Any]]] = []
     for owner in owners:
-        found += [
-            (owner, attribute, {"getter": bound(vector)}),
-            (owner, f"{attribute}_layers", {"getter": bound(layers)}),
-            (owner, f"{attribute}_similarity", {"method": bound(similarity)}),
-        ]
-    for owner in sequences:
-        extension: dict[str, Any] = {"getter": bound(vectors)}
-        if owner is Doc:
-            extension["setter"] = bound(set_vectors)
-        found.append((owner, f"{attribute}_vectors", extension))
+        getters: dict[str, Callable[..., Any]] = {
+            attribute: vector,
+            f"{attribute}_layers": layers,
+            # No method of spaCy's: to set one would leave the value in the user data.
+            f"{attribute}_similarity": similarity_method,
+        }
+        if owner is not Token:
+            getters[f"{attribute}_vectors"] = vectors
+        for name, getter in getters.items():
+            setter = partial(_set, name=name, attribute=attribute)
+            found.append((owner, name, {"getter": bound(getter), "setter": setter}))
     return found
+
+
+def _set(obj: Doc | Span | Token, value: Any, name: str, attribute: str) -> None:
+    """Drop what is kept on a Doc. Nothing else can be set: it would be believed, and lost.
+
+    Raises:
+        ValueError: For any other value than None, and for another owner than a Doc.
+    """
+    if name == f"{attribute}_similarity":
+        raise ValueError(f"`._.{name}` is a method, and cannot be set")
+    if not isinstance(obj, Doc):
+        owner = type(obj).__name__
+        raise ValueError(
+            f"{owner}._.{name} cannot be set: it is read from what the Doc keeps. "
+            f"doc._.{attribute}_vectors = None frees all of it; values of your own need an "
+            f'extension attribute of your own, {owner}.set_extension("my_{attribute}", '
+            "default=None)"
+        )
+    if value is not None:
+        raise ValueError(
+            f"Doc._.{name} can only be set to None, which frees what the Doc keeps: the values "
+            "come from the `elmo` component"
+        )
+    if name == f"{attribute}_layers":
+        storage.drop_layers(obj, attribute)
+    else:
+        storage.free(obj, attribute)
+    drop_everywhere(obj)
 
 
 def _is_ours(registered: tuple[Any, ...], extension: dict[str, Any]) -> bool:

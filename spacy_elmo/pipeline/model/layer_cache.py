@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spacy_elmo.locks import ForkLock
 from spacy_elmo.types import Floats
@@ -81,7 +82,7 @@ class LayerCache:
         with self._lock:
             self._keep(_key(words), array)
 
-    def _keep(self, key: bytes, array: Floats) -> None:
+    def _keep(self, key: bytes, array: NDArray[Any]) -> None:
         # All of it under the lock: two threads may have computed the same sentence, and whoever
         # finds an entry finds it whole.
         if (
