@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -29,12 +30,14 @@ from spacy_elmo.pipeline.model.bilm import (
     check_model,
     configure,
     from_disk,
+    get_shim,
     is_loaded,
     load,
     reload,
     run,
     to_disk,
 )
+from spacy_elmo.pipeline.pipelines import set_in_configs
 from spacy_elmo.pipeline.settings import ElmoSettings
 
 
@@ -70,11 +73,15 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
         self.name = name
         # What stands in cfg is saved, and would come back over what the config says at load.
         self.cfg = None
-        self.settings = settings
         self.shared = SharedBiLM(model, settings.attribute)
-        configure(model, settings)
+        get_shim(model).is_component = True
         model.attrs["replace_listener"] = replace_listener
-        model.attrs["replace_listener_cfg"] = partial(
+        self._configure(settings)
+
+    def _configure(self, settings: ElmoSettings) -> None:
+        configure(self.model, settings)
+        self.settings = settings
+        self.model.attrs["replace_listener_cfg"] = partial(
             replace_listener_cfg,
             frozen=settings.frozen,
             learn_rate_factor=settings.learn_rate_factor,
@@ -87,8 +94,22 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
 
     @property
     def frozen(self) -> bool:
-        """Whether training leaves the language model as it is."""
+        """Whether training leaves the language model as it is.
+
+        May be set at any time, between two updates: the next one goes by it, and so does the config
+        of the pipeline, so that a saved one agrees.
+        """
         return self.settings.frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"frozen is {value!r}: expected True or False")
+        if value == self.settings.frozen:
+            return
+        self.shared.close()
+        self._configure(replace(self.settings, frozen=value))
+        set_in_configs(self, "frozen", value)
 
     # Prediction
 
@@ -174,7 +195,11 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
         self.shared.finish_update(sgd)
 
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Use other parameter values, averages for instance, until the generator goes on."""
+        """Use other parameter values, averages for instance, until the generator goes on.
+
+        Not for use beside other threads: they would compute with a part of these and a part of
+        those. Whoever serves texts from threads loads a pipeline of its own for it.
+        """
         self.shared.finish()
         with self.model.use_params(params):
             yield
@@ -272,7 +297,7 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
 
         Args:
             get_examples: Not used.
-            nlp: Not used.
+            nlp: The pipeline; its pipes that are initialised with it start with a new mix.
             weights: Load these instead of what the model's config names.
             options: Their options file.
             vocab: Their vocabulary.
@@ -288,8 +313,13 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
             )
         reload(self.model, weights, options, vocab)
         # Now that the width is known, listeners can be told, before their pipes are initialised.
-        for listener in self.listeners:
-            listener.fit()
+        for pipe_name, listeners in self.listener_map.items():
+            starts_anew = nlp is not None and pipe_name in nlp.pipe_names
+            for listener in listeners:
+                if starts_anew:
+                    listener.restart()
+                else:
+                    listener.fit()
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save to a directory: the weights as a native directory `model`.

@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Model, torch2xp, xp2torch
 
+from spacy_elmo.errors import TrainingError
 from spacy_elmo.pipeline.doc.sentences import DocSentences, doc_sentences, place
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
@@ -63,7 +64,19 @@ def build_bilm_v1(
 def forward(
     model: BiLMModel, docs: Sequence[Doc], is_train: bool
 ) -> tuple[list[Array], Callable[[list[Array]], list[Doc]]]:
-    """Mixed vectors of Docs. In training, gradients of the vectors go back through all layers."""
+    """Mixed vectors of Docs. In training, gradients of the vectors go back through all layers.
+
+    Raises:
+        TrainingError: When a component's language model is to be trained itself, as `spacy
+            pretrain` does, but is frozen.
+    """
+    shim = get_shim(model)
+    if is_train and shim.is_component and shim.settings.frozen:
+        raise TrainingError(
+            "the language model of the `elmo` component is frozen, so that training it, as `spacy "
+            "pretrain` would, changes nothing: set frozen = false in its block of the config "
+            "([components.elmo])"
+        )
     outputs, backprop_vectors = run(model, docs, is_train)
 
     def backprop(gradients: list[Array]) -> list[Doc]:

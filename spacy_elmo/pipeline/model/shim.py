@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class BiLMShim(Shim):
         mix: How the layers become one vector.
         settings: Those of the component; never saved with the weights.
         device: Where the weights are, or will be.
+        is_component: Whether this is the language model of the component itself, which only its
+            listeners train, and not one inside another pipe.
     """
 
     def __init__(self, source: Source, mix: FixedMix) -> None:
@@ -42,9 +44,23 @@ class BiLMShim(Shim):
         self.source = source
         self.mix = mix
         self.settings = ElmoSettings()
+        self.is_component = False
         self.device: torch.device = get_torch_default_device()
         self._loaded: LoadedBiLM | None = None
         self._lock = ForkLock()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves the weights as they are; set by the component."""
+        return self.settings.frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        raise AttributeError(
+            "`frozen` of the shim cannot be set: set it on the component, "
+            'nlp.get_pipe("elmo").frozen = True or False, so that the config agrees. For a pipe '
+            "with a language model of its own it stands in the block of its listener"
+        )
 
     # The weights
 
@@ -109,10 +125,14 @@ class BiLMShim(Shim):
     @contextmanager
     def use_params(self, params: Mapping[Any, Any]) -> Iterator[None]:
         """Use other values of parameters, averages for instance, inside the block."""
-        if self._loaded is None:
+        loaded = self._loaded
+        if loaded is None:
             yield
             return
-        with other_params(self._loaded.lm, self.id, params):
+        with ExitStack() as stack:
+            if loaded.cache is not None and any(key[0] == self.id for key in params):
+                stack.enter_context(loaded.cache.paused())  # it has layers of the present ones
+            stack.enter_context(other_params(loaded.lm, self.id, params))
             yield
 
     # Copies, devices, files
@@ -121,6 +141,7 @@ class BiLMShim(Shim):
         """A copy with weights and an id of its own, for optimizers know parameters by id."""
         copied = BiLMShim(self.source, self.mix)
         copied.settings, copied.device = self.settings, self.device
+        copied.is_component = self.is_component
         with self._lock:
             if self._loaded is not None:
                 copied._take(copy.deepcopy(self._loaded.lm))
