@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,8 @@ from thinc.api import Optimizer
 
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
-from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.doc.windows import doc_windows
-from spacy_elmo.pipeline.listening.listener import ElmoListener
+from spacy_elmo.pipeline.listening.listened import ListenedTo
 from spacy_elmo.pipeline.listening.replace import replace_listener, replace_listener_cfg
 from spacy_elmo.pipeline.listening.shared import SharedBiLM
 from spacy_elmo.pipeline.model.bilm import (
@@ -31,17 +30,18 @@ from spacy_elmo.pipeline.model.bilm import (
     configure,
     from_disk,
     get_shim,
-    is_loaded,
     load,
     reload,
     run,
     to_disk,
+    use_source,
 )
 from spacy_elmo.pipeline.pipelines import set_in_configs
+from spacy_elmo.pipeline.sentence_order import warn_of_training_without_sentences
 from spacy_elmo.pipeline.settings import ElmoSettings
 
 
-class Elmo(TrainablePipe):  # type: ignore[misc]
+class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
     """Puts contextual vectors on tokens.
 
     Downstream pipes may listen to the language model with `spacy-elmo.ElmoListener.v1`; what
@@ -70,11 +70,12 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
         attributes.register_attributes(settings.attribute)
         self.vocab = vocab
         self.model = model
+        self.shared = SharedBiLM(model, settings.attribute)
         self.name = name
         # What stands in cfg is saved, and would come back over what the config says at load.
         self.cfg = None
-        self.shared = SharedBiLM(model, settings.attribute)
         get_shim(model).is_component = True
+        get_shim(model).language = vocab.lang
         model.attrs["replace_listener"] = replace_listener
         self._configure(settings)
 
@@ -86,6 +87,18 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
             frozen=settings.frozen,
             learn_rate_factor=settings.learn_rate_factor,
         )
+
+    def __repr__(self) -> str:
+        shim = get_shim(self.model)
+        parts = [str(shim.source.weights)]
+        if shim.is_loaded:
+            parts.append(f"{shim.loaded.n_layers} layers of width {shim.loaded.width}")
+        else:
+            parts.append("not loaded yet")
+        parts.append("frozen" if self.frozen else "not frozen")
+        if self.listening_components:
+            parts.append(f"listened to by {', '.join(self.listening_components)}")
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(parts)}>"
 
     @property
     def attribute(self) -> str:
@@ -207,78 +220,6 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
     def get_loss(self, examples: Iterable[Example], scores: Any) -> None:
         """There is none: the language model learns what its listeners ask for."""
 
-    # Listeners: what spaCy asks of a component that is listened to, and the protocol `Upstream`
-
-    @property
-    def listener_map(self) -> dict[str, list[ElmoListener]]:
-        """The listeners by the name of their pipe.
-
-        spaCy empties it before it links the pipeline anew, that is, before it calls
-        `find_listeners` with each later pipe in order.
-        """
-        return self.shared.listener_map
-
-    @listener_map.setter
-    def listener_map(self, value: dict[str, list[ElmoListener]]) -> None:
-        self.shared.listener_map = value
-        self.shared.has_passed_another = False
-
-    @property
-    def listeners(self) -> list[ElmoListener]:
-        """The listeners that this component feeds."""
-        return self.shared.listeners
-
-    @property
-    def listening_components(self) -> list[str]:
-        """Names of the pipes that listen."""
-        return list(self.shared.listener_map)
-
-    def find_listeners(self, component: Any) -> None:
-        """Link the listeners of a pipe that stands after this one; spaCy calls this.
-
-        Where several `elmo` components stand before a listener of any ("*"), the nearest feeds it.
-
-        Raises:
-            ValueError: For listeners made for other weights, and for a component that writes the
-                same extension attributes.
-        """
-        if isinstance(component, Elmo):
-            if component.attribute == self.attribute:
-                raise ValueError(attributes.taken(self.attribute, component.name, self.name))
-            self.shared.has_passed_another = True
-        for listener in self.shared.found_in(component, self.name):
-            self.add_listener(listener, component.name)
-
-    def add_listener(self, listener: ElmoListener, component_name: str) -> None:
-        """Feed a listener.
-
-        Raises:
-            ValueError: For one made for other weights.
-        """
-        before = listener.upstreams.of(self.vocab)
-        if before is not None and before is not self:
-            before.remove_listener(listener, component_name)
-        listener.connect(self, component_name)
-        self.shared.add(listener, component_name)
-        if is_loaded(self.model):
-            listener.fit()
-
-    def remove_listener(self, listener: ElmoListener, component_name: str) -> bool:
-        """No longer feed a listener; returns whether it was fed."""
-        was_fed = self.shared.remove(listener, component_name)
-        if was_fed:
-            listener.disconnect(self)
-        return was_fed
-
-    def layers_for(self, docs: Sequence[Doc], listener: ElmoListener) -> list[DocLayers]:
-        """All layers of Docs, without gradients."""
-        return self.shared.layers_for(docs, listener)
-
-    def sizes(self) -> tuple[int, int]:
-        """Number of layers and width of the weights, loaded now if they were not."""
-        loaded = load(self.model)
-        return loaded.n_layers, loaded.width
-
     # Initialisation and files
 
     def initialize(
@@ -312,6 +253,8 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
                 f"all three there, or all in [components.{self.name}.model]"
             )
         reload(self.model, weights, options, vocab)
+        if nlp is not None and self.listeners:
+            warn_of_training_without_sentences(nlp, self.name)
         # Now that the width is known, listeners can be told, before their pipes are initialised.
         for pipe_name, listeners in self.listener_map.items():
             starts_anew = nlp is not None and pipe_name in nlp.pipe_names
@@ -340,9 +283,15 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Elmo:
         """Load from a directory that `to_disk` wrote.
 
+        Where there is none, because the component was left out of a saved pipeline, the weights
+        that the config names are used, and a warning says so.
+
         Raises:
             WeightsError: For damaged or missing weights.
         """
+        if not Path(path).exists() and "model" not in exclude:
+            use_source(self.model, Path(path))
+            return self
         readers: dict[str, Callable[[Path], Any]] = {
             "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
             "model": lambda p: from_disk(self.model, p),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -60,10 +61,10 @@ class ElmoSettings:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        _check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
-        _check_at_least(1, "batch_tokens", self.batch_tokens)
-        _check_at_least(0, "type_cache_size", self.type_cache_size)
-        _check_at_least(0, "cache_gb", self.cache_gb)
+        check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
+        check_at_least(1, "batch_tokens", self.batch_tokens)
+        check_at_least(0, "type_cache_size", self.type_cache_size)
+        check_at_least(0, "cache_gb", self.cache_gb)
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision is {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
@@ -80,6 +81,16 @@ class ElmoSettings:
                 ) from error
 
 
-def _check_at_least(least: int, name: str, value: float | None) -> None:
-    if value is not None and value < least:
+def check_at_least(least: int, name: str, value: float | None) -> None:
+    """Check a number of a config, or null.
+
+    Raises:
+        ValueError: For a number that is too small or not finite, and for what is no number.
+    """
+    if value is None:
+        return
+    # spaCy's check of a config lets a number in quotes pass.
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} is {value!r}: expected a number, without quotes")
+    if not (value >= least and math.isfinite(value)):
         raise ValueError(f"{name} is {value}: expected at least {least}")

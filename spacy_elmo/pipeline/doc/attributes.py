@@ -7,6 +7,7 @@ started by `spawn` receive them pickled.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,9 @@ from spacy_elmo.pipeline.doc.alignment import token_row, token_rows
 from spacy_elmo.pipeline.doc.handover import drop_everywhere
 from spacy_elmo.pipeline.doc.tokens import space_mask
 from spacy_elmo.types import Floats
+
+# The attributes whose layers somebody has missed.
+_warned: set[str] = set()
 
 Owner = type[Doc] | type[Span] | type[Token]
 
@@ -113,6 +117,21 @@ def similarity_method(obj: Doc | Span | Token, attribute: str) -> Callable[..., 
     return method
 
 
+def layers_or_warning(obj: Doc | Span | Token, attribute: str) -> Floats | None:
+    """`layers`, with a warning, once, where they are missing because they were not kept."""
+    found = layers(obj, attribute)
+    if found is None and attribute not in _warned:
+        rows = storage.read(obj.doc, attribute)
+        if rows is not None and "layers" not in rows:
+            _warned.add(attribute)
+            warnings.warn(
+                f"`._.{attribute}_layers` is None: the layers were not kept. Set keep_layers = "
+                "true in the config of the component",
+                stacklevel=3,
+            )
+    return found
+
+
 def similarity(obj: Doc | Span | Token, other: Doc | Span | Token, attribute: str) -> float:
     """Cosine of the vectors of two tokens, spans or docs; 0.0 with a zero vector.
 
@@ -163,7 +182,7 @@ def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
     for owner in owners:
         getters: dict[str, Callable[..., Any]] = {
             attribute: vector,
-            f"{attribute}_layers": layers,
+            f"{attribute}_layers": layers_or_warning,
             # No method of spaCy's: to set one would leave the value in the user data.
             f"{attribute}_similarity": similarity_method,
         }

@@ -9,6 +9,7 @@ from spacy.util import registry
 from thinc.api import Maxout, Model, chain, concatenate, with_array
 from thinc.layers.chain import init as init_chain
 
+from spacy_elmo.pipeline.settings import check_at_least
 from spacy_elmo.types import Array
 
 EmbedModel = Model[list[Doc], list[Array]]
@@ -42,9 +43,8 @@ def build_elmo_embed_v1(
     Raises:
         ValueError: For an impossible size.
     """
-    for name, value in (("width", width), ("maxout_pieces", maxout_pieces)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}: expected at least 1")
+    check_at_least(1, "width", width)
+    check_at_least(1, "maxout_pieces", maxout_pieces)
     vectors = elmo if features is None else concatenate(elmo, features)
     maxout = Maxout(nO=width, nP=maxout_pieces, normalize=True, dropout=0.0)
     model: EmbedModel = chain(vectors, with_array(maxout))

@@ -16,7 +16,8 @@ from spacy_elmo.pipeline.listening.mix import mix_layers
 from spacy_elmo.pipeline.listening.update import Update
 from spacy_elmo.pipeline.listening.upstream import Upstream, Upstreams
 from spacy_elmo.pipeline.model.bilm import Backprop, check_model, configure, load, run
-from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.pipeline.pipelines import is_missing
+from spacy_elmo.pipeline.settings import ElmoSettings, check_at_least
 from spacy_elmo.types import Array
 
 ListenerModel = Model[list[Doc], list[Array]]
@@ -56,10 +57,9 @@ def build_elmo_listener_v1(
     Raises:
         ValueError: For impossible values.
     """
-    if projection is not None and projection < 1:
-        raise ValueError(f"projection is {projection}: expected a width of at least 1, or null")
-    if layer_l2 < 0:
-        raise ValueError(f"layer_l2 is {layer_l2}: expected 0 or more")
+    check_at_least(1, "projection", projection)
+    check_at_least(0, "layer_l2", layer_l2)
+    check_at_least(0, "learn_rate_factor", learn_rate_factor)
     listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2)
     if bilm is not None:
         check_model(bilm, ARCHITECTURE)
@@ -97,6 +97,7 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         self.upstreams = Upstreams()
         self.update: Update | None = None
         self.pipe_name = ""
+        self.looked_for_another_pipeline = False
 
     def connect(self, upstream: Upstream, pipe_name: str) -> None:
         """Listen to a component from now on, in place of another one of its pipeline."""
@@ -127,6 +128,7 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         upstream = self.upstreams.of(docs[0].vocab) if docs else None
         if upstream is None:
             upstream = self._required()
+            self._warn_of_another_pipeline(upstream, docs)
         elif self not in upstream.listeners:
             # Its pipe was disabled when spaCy linked the pipeline, and is not any more: spaCy
             # tells nobody. From the next batch on it is fed.
@@ -138,6 +140,20 @@ class ElmoListener(Model[list[Doc], list[Array]]):
                 stacklevel=2,
             )
         return upstream.layers_for(docs, self), None
+
+    def _warn_of_another_pipeline(self, upstream: Upstream, docs: Sequence[Doc]) -> None:
+        if not docs or self.looked_for_another_pipeline:
+            return
+        self.looked_for_another_pipeline = True
+        # A component that was sourced keeps its vocabulary, so that says nothing yet.
+        if is_missing(upstream, docs[0].vocab):
+            warnings.warn(
+                f"pipe {self.pipe_name!r} listens to component {upstream.name!r} of another "
+                "pipeline, for its own has none: once it is saved and loaded, it will fail. Source "
+                f'the component, too (nlp.add_pipe("{upstream.name}", source=..., first=True)), or '
+                "give the pipe a language model of its own with nlp.replace_listeners before",
+                stacklevel=4,
+            )
 
     def _of_update(
         self, update: Update, places: list[int]

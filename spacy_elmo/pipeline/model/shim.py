@@ -37,6 +37,7 @@ class BiLMShim(Shim):
         device: Where the weights are, or will be.
         is_component: Whether this is the language model of the component itself, which only its
             listeners train, and not one inside another pipe.
+        language: Code of the pipeline's language, where it is known.
     """
 
     def __init__(self, source: Source, mix: FixedMix) -> None:
@@ -45,6 +46,7 @@ class BiLMShim(Shim):
         self.mix = mix
         self.settings = ElmoSettings()
         self.is_component = False
+        self.language = ""
         self.device: torch.device = get_torch_default_device()
         self._loaded: LoadedBiLM | None = None
         self._lock = ForkLock()
@@ -75,6 +77,7 @@ class BiLMShim(Shim):
         with self._lock:
             if self._loaded is None:
                 self._take(self.source.load(self._available_device()))
+                self.source.check_language(self.language)
             assert self._loaded is not None
             return self._loaded
 
@@ -89,6 +92,7 @@ class BiLMShim(Shim):
             source = self.source if source is None else source
             self._take(source.load(self._available_device()))
             self.source = source
+            source.check_language(self.language)
 
     def configure(self, settings: ElmoSettings) -> None:
         """Set the settings. Where they name no device, it stays as it is."""
@@ -141,7 +145,7 @@ class BiLMShim(Shim):
         """A copy with weights and an id of its own, for optimizers know parameters by id."""
         copied = BiLMShim(self.source, self.mix)
         copied.settings, copied.device = self.settings, self.device
-        copied.is_component = self.is_component
+        copied.is_component, copied.language = self.is_component, self.language
         with self._lock:
             if self._loaded is not None:
                 copied._take(copy.deepcopy(self._loaded.lm))
