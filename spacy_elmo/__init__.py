@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from spacy_elmo.pipeline.doc.attributes import register_attributes
+    from spacy_elmo.pipeline.doc.similarity import similarity_matrix
     from spacy_elmo.pipeline.doc.storage import trim
     from spacy_elmo.pipeline.hooks import set_hooks
 
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "register_attributes",
     "set_hooks",
+    "similarity_matrix",
     "trim",
 ]
 
@@ -56,6 +58,7 @@ _HOME = {
     "WeightsError": "spacy_elmo.errors",
     "register_attributes": "spacy_elmo.pipeline.doc.attributes",
     "set_hooks": "spacy_elmo.pipeline.hooks",
+    "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",
     "trim": "spacy_elmo.pipeline.doc.storage",
 }
 

@@ -39,6 +39,7 @@ from spacy_elmo.pipeline.model.bilm import (
 from spacy_elmo.pipeline.pipelines import set_in_configs
 from spacy_elmo.pipeline.sentence_order import warn_of_training_without_sentences
 from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.types import Floats
 
 
 class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
@@ -87,6 +88,18 @@ class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
             frozen=settings.frozen,
             learn_rate_factor=settings.learn_rate_factor,
         )
+
+    @property
+    def mean_vector(self) -> Floats | None:
+        """What centred similarity subtracts: the mean of the vectors over running text.
+
+        None where the weights carry none. Loads the weights if that has not happened yet.
+        *Shape:* (width,).
+        """
+        mean = load(self.model).mean
+        if mean is not None:
+            mean.flags.writeable = False
+        return mean
 
     def __repr__(self) -> str:
         shim = get_shim(self.model)

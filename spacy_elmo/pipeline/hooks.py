@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
-from spacy_elmo.pipeline.doc.attributes import (
-    register_attributes,
-    similarity,
-    vector,
-)
+from spacy_elmo.pipeline.doc.attributes import register_attributes
+from spacy_elmo.pipeline.doc.similarity import similarity
 from spacy_elmo.pipeline.doc.storage import read
+from spacy_elmo.pipeline.doc.values import vector
 from spacy_elmo.types import Floats
 
 

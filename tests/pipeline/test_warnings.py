@@ -12,11 +12,11 @@ import spacy
 from spacy.language import Language
 from thinc.api import Config
 
-from spacy_elmo import WeightsError
-from spacy_elmo.pipeline.doc import attributes
+from spacy_elmo import WeightsError, similarity_matrix
+from spacy_elmo.pipeline.doc import attributes, similarity
 from spacy_elmo.pipeline.settings import ElmoSettings
 from tests.pipeline.listening.examples import make, tagged, tagger_config
-from tests.tiny import N_LAYERS, WIDTH
+from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
 Make = Callable[..., Language]
 TEXT = "The bank raised rates ."
@@ -26,6 +26,7 @@ TEXT = "The bank raised rates ."
 def every_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings.simplefilter("always")
     monkeypatch.setattr(attributes, "_warned", set())
+    monkeypatch.setattr(similarity, "_warned", set())
 
 
 def messages(work: Callable[[], object]) -> list[str]:
@@ -148,6 +149,31 @@ def test_listeners_ask_for_layers_without_a_warning(weights: Path) -> None:
     assert messages(lambda: nlp.initialize(lambda: examples)) == []
     doc = nlp(TEXT)
     assert messages(lambda: nlp.get_pipe("tagger_0")(doc)) == []  # type: ignore[operator]
+
+
+def test_vectors_of_two_models(make_nlp: Make, tmp_path: Path) -> None:
+    docs = []
+    for seed in (1, 2):
+        lm = tiny_lm(seed)
+        lm.measure_mean([TEXT.split()])
+        lm.save(tmp_path / str(seed))
+        docs.append(make_nlp(model={"weights": str(tmp_path / str(seed))})(TEXT))
+    one, other = docs
+    plain = make_nlp()(TEXT)
+    again = make_nlp(model={"weights": str(tmp_path / "1")})("The bank")
+    assert messages(lambda: one[1]._.elmo_similarity(one[2])) == []
+    assert messages(lambda: one[1]._.elmo_similarity(again)) == []
+    assert messages(lambda: similarity_matrix([*one, *again])) == []
+    for work in (
+        lambda: one[1]._.elmo_similarity(other[1]),
+        lambda: one._.elmo_similarity(plain),
+        lambda: similarity_matrix([*one, *other]),
+        lambda: similarity_matrix(one, other),
+    ):
+        similarity._warned.clear()
+        found = messages(lambda: [work() for _ in range(2)])  # noqa: B023
+        assert len(found) == 1
+        assert "vectors of different models are compared" in found[0]
 
 
 # Components that were left behind

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.pipeline.doc import storage
-from spacy_elmo.pipeline.doc.alignment import token_row, token_rows
 from spacy_elmo.pipeline.doc.handover import drop_everywhere
-from spacy_elmo.pipeline.doc.tokens import space_mask
+from spacy_elmo.pipeline.doc.similarity import similarity
+from spacy_elmo.pipeline.doc.values import layers, vector, vectors
 from spacy_elmo.types import Floats
 
 # The attributes whose layers somebody has missed.
@@ -69,47 +68,6 @@ def taken(attribute: str, name: str, other: str) -> str:
     )
 
 
-def vector(obj: Doc | Span | Token, attribute: str) -> Floats | None:
-    """The mixed vector of a token, Span or Doc; None before `elmo` has run.
-
-    Of a Span or Doc it is the mean over the non-space tokens, zeros if there are none.
-    *Shape:* (width,).
-    """
-    rows = storage.read(obj.doc, attribute)
-    if rows is None:
-        return None
-    if isinstance(obj, Token):
-        return token_row(obj, rows, "vectors")
-    vectors = token_rows(obj, rows, "vectors")
-    if vectors is None:
-        return None
-    words = ~space_mask(obj)
-    pooled = np.zeros(vectors.shape[1], dtype=np.float32)
-    if words.any():
-        pooled[:] = vectors[words].mean(axis=0, dtype=np.float64)
-    pooled.flags.writeable = False
-    return pooled
-
-
-def vectors(obj: Doc | Span, attribute: str) -> Floats | None:
-    """The mixed vectors of all tokens; None before `elmo` has run. *Shape:* (n_tokens, width)."""
-    rows = storage.read(obj.doc, attribute)
-    return None if rows is None else token_rows(obj, rows, "vectors")
-
-
-def layers(obj: Doc | Span | Token, attribute: str) -> Floats | None:
-    """All layers, the token layer first; None before `elmo` has run and when they were not kept.
-
-    *Shape:* (n_layers, width) of a Token, (n_layers, n_tokens, width) of a Doc or Span.
-    """
-    rows = storage.read(obj.doc, attribute)
-    if rows is None or "layers" not in rows:
-        return None
-    if isinstance(obj, Token):
-        return token_row(obj, rows, "layers")
-    return token_rows(obj, rows, "layers")
-
-
 def similarity_method(obj: Doc | Span | Token, attribute: str) -> Callable[..., float]:
     """`similarity` of an object, to be called with the other one."""
     method = partial(similarity, obj, attribute=attribute)
@@ -130,45 +88,6 @@ def layers_or_warning(obj: Doc | Span | Token, attribute: str) -> Floats | None:
                 stacklevel=3,
             )
     return found
-
-
-def similarity(obj: Doc | Span | Token, other: Doc | Span | Token, attribute: str) -> float:
-    """Cosine of the vectors of two tokens, spans or docs; 0.0 with a zero vector.
-
-    The vectors are centred first where the weights carry a mean vector.
-
-    Raises:
-        ValueError: Before `elmo` has run on both.
-        TypeError: For another kind of object.
-    """
-    first, second = (_centred(each, attribute) for each in (obj, other))
-    if first.shape != second.shape:
-        raise ValueError(
-            f"vectors of width {len(first)} and {len(second)} cannot be compared: they come from "
-            "different models"
-        )
-    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    # Rounding may carry a cosine just beyond 1.
-    return float(np.clip(first @ second / norms, -1.0, 1.0)) if norms else 0.0
-
-
-def _centred(obj: Any, attribute: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if not isinstance(obj, (Doc, Span, Token)):
-        raise TypeError(
-            f"a {type(obj).__name__} has no vector in context: compare a Token, Span or Doc"
-        )
-    found = vector(obj, attribute)
-    if found is None:
-        raise ValueError(
-            f"{obj!r} has no ELMo vectors: run a pipeline with the `elmo` component over its Doc "
-            "first"
-        )
-    result = found.astype(np.float64)
-    rows = storage.read(obj.doc, attribute)
-    assert rows is not None
-    if "mean" in rows and result.any():
-        result -= rows["mean"]
-    return result
 
 
 def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:

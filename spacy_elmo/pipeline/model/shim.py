@@ -22,7 +22,8 @@ from spacy_elmo.locks import ForkLock
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step
-from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes
+from spacy_elmo.pipeline.model.papers import Papers, read_papers, write_papers
+from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes, without_softmax
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
 
@@ -49,6 +50,8 @@ class BiLMShim(Shim):
         self.language = ""
         self.device: torch.device = get_torch_default_device()
         self._loaded: LoadedBiLM | None = None
+        self._papers: Papers = {}
+        self._is_trained = False  # since they were loaded
         self._lock = ForkLock()
 
     @property
@@ -77,6 +80,7 @@ class BiLMShim(Shim):
         with self._lock:
             if self._loaded is None:
                 self._take(self.source.load(self._available_device()))
+                self._come_from(self.source.papers())
                 self.source.check_language(self.language)
             assert self._loaded is not None
             return self._loaded
@@ -92,6 +96,7 @@ class BiLMShim(Shim):
             source = self.source if source is None else source
             self._take(source.load(self._available_device()))
             self.source = source
+            self._come_from(source.papers())
             source.check_language(self.language)
 
     def configure(self, settings: ElmoSettings) -> None:
@@ -115,6 +120,9 @@ class BiLMShim(Shim):
         self.source.set_initial_state(lm)
         self._loaded = LoadedBiLM.prepare(lm, self.mix, self.settings, device)
 
+    def _come_from(self, papers: Papers) -> None:
+        self._papers, self._is_trained = papers, False
+
     def _take_again(self) -> None:
         if self._loaded is not None:
             self._take(self._loaded.lm)
@@ -124,6 +132,7 @@ class BiLMShim(Shim):
     def finish_update(self, optimizer: Optimizer) -> None:
         """Give the optimizer every parameter that has a gradient."""
         if self._loaded is not None:
+            self._is_trained = self._is_trained or not self.settings.frozen
             take_step(self._loaded.lm, self.id, optimizer, self.settings.learn_rate_factor)
 
     @contextmanager
@@ -147,6 +156,7 @@ class BiLMShim(Shim):
         copied.settings, copied.device = self.settings, self.device
         copied.is_component, copied.language = self.is_component, self.language
         with self._lock:
+            copied._papers, copied._is_trained = self._papers, self._is_trained
             if self._loaded is not None:
                 copied._take(copy.deepcopy(self._loaded.lm))
         return copied
@@ -169,18 +179,25 @@ class BiLMShim(Shim):
             self._take_again()
 
     def to_disk(self, path: str | Path) -> None:
-        """Write a native directory."""
-        self.lm.save(Path(path))
+        """Write a native directory, with the card and the licences of the weights."""
+        lm = self._to_save()
+        lm.save(Path(path), dtype=self.settings.save_dtype)
+        write_papers(Path(path), self._papers, is_trained=self._is_trained)
 
     def from_disk(self, path: str | Path) -> BiLMShim:
         """Read a native directory. When that fails, the weights that were there stay."""
         with self._lock:
             self._take(Source(str(path)).load(self._available_device()))
+            self._come_from(read_papers(Path(path)))
         return self
 
     def to_bytes(self) -> bytes:
         """The weights as bytes."""
-        return bilm_to_bytes(self.lm)
+        return bilm_to_bytes(self._to_save())
+
+    def _to_save(self) -> BiLM:
+        # Nothing in the component computes with the softmax: null means that it is not kept.
+        return self.lm if self.settings.save_softmax else without_softmax(self.lm)
 
     def from_bytes(self, data: bytes) -> BiLMShim:
         """Take the weights that `to_bytes` gave. When that fails, those that were there stay.
@@ -191,4 +208,5 @@ class BiLMShim(Shim):
         lm = bilm_from_bytes(data)
         with self._lock:
             self._take(lm)
+            self._come_from({})
         return self
