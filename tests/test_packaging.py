@@ -1,9 +1,12 @@
 """What a user gets: the built wheel and sdist, the entry points, the cheap import."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from email.parser import Parser
@@ -11,6 +14,7 @@ from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
+from packaging import tags
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -36,6 +40,17 @@ def python(code: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]
     )
 
 
+def sources() -> set[str]:
+    """The C source of the kernels."""
+    paths = (ROOT / "spacy_elmo").rglob("*.[ch]")
+    return {str(path.relative_to(ROOT)) for path in paths}
+
+
+def compiled(names: set[str]) -> set[str]:
+    """Of the names of files, those of a compiled extension."""
+    return {name for name in names if name.endswith((".so", ".pyd"))}
+
+
 def modules() -> set[str]:
     return {str(path.relative_to(ROOT)) for path in (ROOT / "spacy_elmo").rglob("*.py")}
 
@@ -48,7 +63,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in BUILT:
         shutil.copy2(ROOT / name, source)
     for name in ("spacy_elmo", "tests"):
-        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        # What is built in place must be built anew, or be no part of what is packed.
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "*.pyd")
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
     probe = source / "spacy_elmo" / "models" / "en_probe"
     probe.mkdir(parents=True)
@@ -75,9 +91,16 @@ def metadata(wheel: Path):
 
 
 def test_wheel_contents(wheel):
-    assert wheel.name == f"spacy_elmo-{spacy_elmo.__version__}-py3-none-any.whl"
+    (tag,) = tags.parse_tag(wheel.name.removesuffix(".whl").split("-", 2)[2])
+    assert wheel.name == f"spacy_elmo-{spacy_elmo.__version__}-{tag}.whl"
+    assert tag in set(tags.sys_tags())
+    # One wheel for every version of Python; a platform's own, since it may hold compiled kernels.
+    assert (tag.interpreter, tag.abi) == ("cp310", "abi3")
+    assert tag.platform != "any"
     names = set(zipfile.ZipFile(wheel).namelist())
     assert modules() <= names
+    assert sources() <= names
+    assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
     assert "spacy_elmo/py.typed" in names
     for path in (ROOT / "spacy_elmo" / "models").rglob("*"):
         assert path.is_dir() or str(path.relative_to(ROOT)) in names
@@ -91,6 +114,9 @@ def test_sdist_contents(dist):
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert modules() <= names
+    assert sources() <= names
+    assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
+    assert not compiled(names)
     assert {*BUILT, "spacy_elmo/py.typed", "tests/test_packaging.py"} <= names
     assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
 
@@ -135,6 +161,47 @@ def test_an_installed_wheel_provides_the_entry_points(wheel, tmp_path):
     result = python(code, str(target), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert sorted(tuple(line.split()) for line in result.stdout.splitlines()) == OURS
+
+
+# Encodes with what was installed, and says which instruction sets there are.
+ENCODE = """
+import sys; sys.path.insert(0, sys.argv[1])
+import spacy_elmo
+from spacy_elmo.bilm.kernels import loader
+assert spacy_elmo.__file__.startswith(sys.argv[1])
+config = spacy_elmo.BiLMConfig(lstm_dim=6, projection_dim=4, char_cnn=None, n_words=4)
+lm = spacy_elmo.BiLM(config, ["<S>", "</S>", "<UNK>", "bank"])
+print(lm.encode([["the", "bank"]])[0].shape, *loader.offered())
+"""
+
+
+def test_the_wheel_has_the_kernels_where_they_can_be_compiled(wheel, tmp_path):
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    if not shutil.which(compiler[0]) or subprocess.run([*compiler, "--version"]).returncode:
+        pytest.skip(f"no C compiler: {compiler[0]}")
+    (name,) = compiled(set(zipfile.ZipFile(wheel).namelist()))
+    assert re.fullmatch(r"spacy_elmo/bilm/kernels/_kernels(\.abi3\.so|\.pyd)", name)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    result = python(ENCODE, str(tmp_path / "site"), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("(3, 2, 8) baseline")
+
+
+def test_an_installation_without_a_compiler(dist, tmp_path):
+    (sdist,) = dist.glob("*.tar.gz")
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run(
+        [*pip, "--no-build-isolation", "--target", str(site), str(sdist)],
+        check=True,
+        timeout=120,
+        env={**os.environ, "CC": "/bin/false"},
+    )
+    assert not compiled({path.name for path in site.rglob("*")})
+    result = python(ENCODE, str(site), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "(3, 2, 8)\n"
 
 
 def test_the_registered_names():

@@ -40,7 +40,7 @@ def info(
 
 
 def versions() -> dict[str, str]:
-    """The versions that a bug report should name."""
+    """The versions, and the kernel in use, that a bug report should name."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -50,7 +50,18 @@ def versions() -> dict[str, str]:
             rows[package] = version(package)
         except PackageNotFoundError:
             rows[package] = "not installed"
+    rows["LSTM cell"] = kernel()
     return rows
+
+
+def kernel() -> str:
+    """What computes the cells of an LSTM layer on this machine, and what could."""
+    from spacy_elmo.bilm.kernels import loader
+
+    offered = loader.offered()
+    if not offered:
+        return "PyTorch (the compiled kernels were not built)"
+    return f"{loader.in_use() or 'PyTorch'} (the processor offers {', '.join(offered)})"
 
 
 def describe(lm: BiLM) -> dict[str, str]:

@@ -38,7 +38,7 @@ BATCHES: list[list[Sentence]] = [
 ]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "kernels")
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 

@@ -17,6 +17,8 @@ LAYERS = 5e-6
 
 TF_SETS = [("bilm-tf", "lm_embeddings_sentences.json"), ("allennlp", "sentences.json")]
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 
 def furthest(found: np.ndarray, expected: np.ndarray) -> float:
     assert found.shape == expected.shape

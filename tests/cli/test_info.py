@@ -1,10 +1,13 @@
 """`info`: the rows say what the weights are."""
 
+import re
+
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.cli.app import app
 from spacy_elmo.cli.info import describe
@@ -36,6 +39,18 @@ def test_versions():
     # Some builds name what they were built for ("+cu130") in only one of the two places.
     assert rows["torch"].strip().partition("+")[0] == torch.__version__.partition("+")[0]
     assert {"Python", "spacy-elmo", "spacy", "h5py"} <= set(rows)
+
+
+def test_the_kernel_in_use(monkeypatch):
+    offered = loader.offered()
+    if not offered:
+        assert re.search(r"LSTM cell +PyTorch \(the compiled kernels were not built\)", run())
+        return
+    for name in offered:
+        monkeypatch.setenv(loader.VARIABLE, name)
+        assert re.search(rf"LSTM cell +{name} \(the processor offers {', '.join(offered)}\)", run())
+    monkeypatch.setenv(loader.VARIABLE, "0")
+    assert re.search(r"LSTM cell +PyTorch \(the processor offers", run())
 
 
 def test_character_model(tmp_path):

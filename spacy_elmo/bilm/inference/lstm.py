@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spacy_elmo.bilm.activations import double_expm1_
+from spacy_elmo.bilm.kernels.lstm_cell import lstm_cell
 from spacy_elmo.bilm.lstm import LSTMLayer
 
 # Steps of so few rows spend their time on fetching weights, where these are too many for a
@@ -84,30 +84,20 @@ class FastLayer:
         joined = inputs.new_empty(n_rows, 2 * width, dtype=dtype)
         joined[:, width:] = h
         cells = c.expand(n_rows, n_cells).clone()
-        tanh_buffer = inputs.new_empty(n_rows, n_cells)
+        # Before their projection. Cells, and what is computed from them, have the inputs' type.
+        outputs_buffer = inputs.new_empty(n_rows, n_cells, dtype=dtype)
+        cell_step = lstm_cell(dtype, inputs.dtype, inputs.device)
         start = 0
         steps = self._gates(inputs, joined, batch_sizes)
         for size, products in zip(batch_sizes, steps, strict=True):
             end = start + size
-            cell, tanh, hidden = cells[:size], tanh_buffer[:size], joined[:size, width:]
-            # Elementwise work is always done in the float type of the inputs.
-            gates = products.to(inputs.dtype)
-            i, f, o, g = gates.chunk(4, dim=1)
-            gates[:, : 3 * n_cells].sigmoid_()
-            # f * c + i * tanh(g), and below o * tanh(c), the division in tanh left to the end: no
-            # buffer is needed that is not there already.
-            double_expm1_(g)
-            i.mul_(g)
-            cell.mul_(f).addcdiv_(i, g.add_(2))
-            if self.cell_clip is not None:
-                cell.clamp_(-self.cell_clip, self.cell_clip)
-            double_expm1_(tanh.copy_(cell))
-            o.mul_(tanh)
-            torch.div(o, tanh.add_(2), out=tanh)
+            hidden = joined[:size, width:]
+            output = outputs_buffer[:size]
+            cell_step(products, cells[:size], output, self.cell_clip)
             if self.projection is None:
-                hidden.copy_(tanh)
+                hidden.copy_(output)
             else:
-                torch.mm(tanh.to(dtype), self.projection, out=hidden)
+                torch.mm(output, self.projection, out=hidden)
                 if self.proj_clip is not None:
                     hidden.clamp_(-self.proj_clip, self.proj_clip)
             outputs[start:end] = hidden

@@ -25,6 +25,8 @@ from tests.tiny import tiny_lm
 WORDS = st.text(max_size=12) | st.sampled_from(["the", "bank", "<S>", "</S>", "Ünïcödé", "a" * 70])
 SENTENCES = st.lists(st.lists(WORDS, max_size=8), max_size=8)
 
+both_ways = pytest.mark.usefixtures("kernels")
+
 
 def same(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     """Equal within 1e-5 of the vector's norm."""
@@ -38,6 +40,7 @@ def lm() -> BiLM:
     return tiny_lm()
 
 
+@both_ways
 @settings(deadline=None, max_examples=60)
 @given(sentences=SENTENCES)
 def test_same_as_the_plain_way(lm: BiLM, sentences: list[list[str]]) -> None:
@@ -61,6 +64,7 @@ def test_neither_order_nor_company_matters(
         assert array.flags.owndata
 
 
+@both_ways
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_many_rows_and_few(lm: BiLM, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch whose steps go from many rows to few, for longer than those are done at once."""
@@ -79,6 +83,7 @@ def test_many_rows_and_few(lm: BiLM, dtype: torch.dtype, monkeypatch: pytest.Mon
             assert 0 < difference < 0.05 * np.linalg.norm(layers)
 
 
+@both_ways
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_thread_count_does_not_matter(lm: BiLM, threads: int) -> None:
     sentences = [["the", "bank"] * k for k in range(1, 9)]
@@ -94,6 +99,7 @@ def test_thread_count_does_not_matter(lm: BiLM, threads: int) -> None:
         same(a, b)
 
 
+@both_ways
 def test_many_threads_at_once(lm: BiLM) -> None:
     sentences = [[f"w{k}", "the", "bank"] * (k % 5) for k in range(40)]
     expected = lm.encode(sentences)
@@ -179,6 +185,7 @@ def test_exception_in_a_job() -> None:
         torch.set_num_threads(before)
 
 
+@both_ways
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("in_child", [None, 2])
 def test_after_fork(lm: BiLM, in_child: int | None) -> None:
@@ -260,6 +267,7 @@ def test_mix_of_encode(lm: BiLM) -> None:
             np.testing.assert_allclose(array, mix(torch.from_numpy(layers)).numpy(), atol=1e-6)
 
 
+@both_ways
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_smaller_floats(lm: BiLM, dtype: torch.dtype) -> None:
     sentences = [["the", "bank", "raised"], ["its", "rates"]] * FEW_ROWS
@@ -282,6 +290,7 @@ def test_the_callers_autocast_is_not_ours(lm: BiLM) -> None:
         same(fresh.encode([["the", "bank"]])[0], expected)
 
 
+@both_ways
 def test_warm_state(lm: BiLM) -> None:
     warm = tiny_lm()
     with pytest.raises(ValueError, match="no warm state"):

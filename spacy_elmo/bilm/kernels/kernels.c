@@ -1,0 +1,178 @@
+/* Compiled kernels: elementwise work that PyTorch would do in many passes, done in one.
+
+   The stable ABI of Python 3.10 has no buffer protocol, so memory is given by addresses; whoever
+   calls answers for them (lstm_cell.py). Nothing here keeps state, and the interpreter lock is
+   released while a kernel runs. */
+
+#ifndef Py_GIL_DISABLED
+#define Py_LIMITED_API 0x030A0000
+#endif
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __FAST_MATH__
+#error "-ffast-math drops NaN: build without it"
+#endif
+
+#ifdef _MSC_VER
+#define RESTRICT __restrict
+#else
+#define RESTRICT restrict
+#endif
+
+/* Compilers that can build one function for several processors. */
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#define MANY_SETS
+#endif
+
+#define TARGET
+#define SUFFIX(f) f##_baseline
+#include "lstm_cell.h"
+#undef TARGET
+#undef SUFFIX
+
+#ifdef MANY_SETS
+
+#define TARGET __attribute__((target("avx2,fma")))
+#define SUFFIX(f) f##_avx2
+#include "lstm_cell.h"
+#undef TARGET
+#undef SUFFIX
+
+/* Left to themselves, compilers keep to half of the width. */
+#ifdef __clang__
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"), min_vector_width(512)))
+#else
+#define TARGET \
+    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma,prefer-vector-width=512")))
+#endif
+#define SUFFIX(f) f##_avx512
+#include "lstm_cell.h"
+#undef TARGET
+#undef SUFFIX
+
+static int has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static int has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+}
+
+#endif
+
+static int always(void)
+{
+    return 1;
+}
+
+typedef void (*lstm_cell_function)(const void *, ptrdiff_t, float *, ptrdiff_t, void *, ptrdiff_t,
+                                   ptrdiff_t, ptrdiff_t, float);
+
+typedef struct {
+    const char *name;
+    int (*offered)(void);
+    lstm_cell_function lstm_cell;
+    lstm_cell_function lstm_cell_bf16;
+} instruction_set;
+
+/* From the slowest to the fastest. */
+static const instruction_set SETS[] = {
+    {"baseline", always, lstm_cell_baseline, lstm_cell_bf16_baseline},
+#ifdef MANY_SETS
+    {"avx2", has_avx2, lstm_cell_avx2, lstm_cell_bf16_avx2},
+    {"avx512", has_avx512, lstm_cell_avx512, lstm_cell_bf16_avx512},
+#endif
+};
+static const Py_ssize_t N_SETS = sizeof SETS / sizeof SETS[0];
+
+/* The set of this name, or NULL with an exception: never another one in its place. */
+static const instruction_set *find_set(const char *name)
+{
+    for (Py_ssize_t k = 0; k < N_SETS; k++)
+        if (strcmp(SETS[k].name, name) == 0 && SETS[k].offered())
+            return &SETS[k];
+    PyErr_Format(PyExc_ValueError, "this processor or build has no instruction set '%s'", name);
+    return NULL;
+}
+
+static PyObject *instruction_sets(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    PyObject *names = PyList_New(0);
+    for (Py_ssize_t k = 0; names != NULL && k < N_SETS; k++) {
+        if (!SETS[k].offered())
+            continue;
+        PyObject *name = PyUnicode_FromString(SETS[k].name);
+        if (name == NULL || PyList_Append(names, name) < 0)
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    if (names == NULL)
+        return NULL;
+    PyObject *result = PyList_AsTuple(names);
+    Py_DECREF(names);
+    return result;
+}
+
+/* lstm_cell(set, is_bf16, gates, stride, cells, stride, out, stride, n_rows, n_cells, clip) */
+static PyObject *lstm_cell(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *name;
+    int is_bf16;
+    unsigned long long gates, cells, out;
+    Py_ssize_t gates_stride, cells_stride, out_stride, n_rows, n_cells;
+    float clip;
+    if (!PyArg_ParseTuple(args, "spKnKnKnnnf:lstm_cell", &name, &is_bf16, &gates, &gates_stride,
+                          &cells, &cells_stride, &out, &out_stride, &n_rows, &n_cells, &clip))
+        return NULL;
+    const instruction_set *set = find_set(name);
+    if (set == NULL)
+        return NULL;
+    lstm_cell_function run = is_bf16 ? set->lstm_cell_bf16 : set->lstm_cell;
+    Py_BEGIN_ALLOW_THREADS
+    run((const void *)(uintptr_t)gates, gates_stride, (float *)(uintptr_t)cells, cells_stride,
+        (void *)(uintptr_t)out, out_stride, n_rows, n_cells, clip);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef METHODS[] = {
+    {"instruction_sets", instruction_sets, METH_NOARGS,
+     "Names of the sets that the processor offers, from the slowest to the fastest."},
+    {"lstm_cell", lstm_cell, METH_VARARGS,
+     "Gates to cells and outputs of a step; tensors by the address and the stride of their rows."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot SLOTS[] = {
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef MODULE = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_kernels",
+    .m_doc = "Compiled kernels, called with addresses.",
+    .m_methods = METHODS,
+    .m_slots = SLOTS,
+};
+
+PyMODINIT_FUNC PyInit__kernels(void)
+{
+#ifdef MANY_SETS
+    __builtin_cpu_init();
+#endif
+    return PyModuleDef_Init(&MODULE);
+}

@@ -1,0 +1,90 @@
+"""The elementwise part of an LSTM step without gradients: from gates to cells and outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from spacy_elmo.bilm.activations import double_expm1_
+from spacy_elmo.bilm.kernels import loader
+
+COMPILED = (torch.float32, torch.bfloat16)
+
+LSTMCell = Callable[[Tensor, Tensor, Tensor, float | None], None]
+
+
+def lstm_cell(gates: torch.dtype, cells: torch.dtype, device: torch.device) -> LSTMCell:
+    """The fastest way there is for tensors of a kind.
+
+    Args:
+        gates: Float type of the gates and the outputs.
+        cells: Float type of the cells, in which everything is computed.
+        device: Where they are.
+
+    Returns:
+        A function of the gates before their nonlinearities in the order i, f, o, g, *Shape:*
+        (n_rows, 4C), which it may overwrite; of the cells, which it updates, *Shape:*
+        (n_rows, C); of a tensor for the outputs before their projection, *Shape:* (n_rows, C); and
+        of the bound of the cells, or None. No two of the tensors share memory.
+    """
+    if device.type == "cpu" and cells == torch.float32 and gates in COMPILED:
+        instruction_set = loader.in_use()
+        if instruction_set is not None:
+            return _Compiled(instruction_set, gates)
+    return by_pytorch
+
+
+class _Compiled:
+    """The compiled kernel in one instruction set and for one float type of the gates."""
+
+    def __init__(self, instruction_set: str, dtype: torch.dtype) -> None:
+        self.instruction_set = instruction_set
+        self.dtype = dtype
+
+    def __call__(self, gates: Tensor, cells: Tensor, out: Tensor, clip: float | None) -> None:
+        assert loader.extension is not None
+        n_rows, n_cells = cells.shape
+        assert gates.shape == (n_rows, 4 * n_cells)
+        assert out.shape == cells.shape
+        loader.extension.lstm_cell(
+            self.instruction_set,
+            self.dtype == torch.bfloat16,
+            *_rows(gates, self.dtype),
+            *_rows(cells, torch.float32),
+            *_rows(out, self.dtype),
+            n_rows,
+            n_cells,
+            math.inf if clip is None else clip,
+        )
+
+
+def _rows(tensor: Tensor, dtype: torch.dtype) -> tuple[int, int]:
+    """Address of a matrix, and how far apart its rows are; a row's elements are side by side."""
+    assert tensor.dtype == dtype
+    assert tensor.device.type == "cpu"
+    assert not tensor.requires_grad
+    assert tensor.stride(1) == 1 or tensor.shape[1] < 2
+    return tensor.data_ptr(), tensor.stride(0)
+
+
+def by_pytorch(gates: Tensor, cells: Tensor, out: Tensor, clip: float | None) -> None:
+    """The same as a sequence of PyTorch's operations, in place where the float types are one."""
+    gates = gates.to(cells.dtype)
+    work = out if out.dtype == cells.dtype else torch.empty_like(cells)
+    i, f, o, g = gates.chunk(4, dim=1)
+    gates[:, : 3 * cells.shape[1]].sigmoid_()
+    # f * c + i * tanh(g), and below o * tanh(c), the division in tanh left to the end: no buffer is
+    # needed that is not there already.
+    double_expm1_(g)
+    i.mul_(g)
+    cells.mul_(f).addcdiv_(i, g.add_(2))
+    if clip is not None:
+        cells.clamp_(-clip, clip)
+    double_expm1_(work.copy_(cells))
+    o.mul_(work)
+    torch.div(o, work.add_(2), out=work)
+    if work is not out:
+        out.copy_(work)
