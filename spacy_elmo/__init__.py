@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         TrainingError,
         WeightsError,
     )
+    from spacy_elmo.pipeline.doc.attributes import register_attributes
+    from spacy_elmo.pipeline.doc.similarity import similarity_matrix
+    from spacy_elmo.pipeline.doc.storage import trim
     from spacy_elmo.pipeline.hooks import set_hooks
 
 __version__ = "0.1.0"
@@ -36,7 +39,10 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "register_attributes",
     "set_hooks",
+    "similarity_matrix",
+    "trim",
 ]
 
 _HOME = {
@@ -50,7 +56,10 @@ _HOME = {
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "TrainingError": "spacy_elmo.errors",
     "WeightsError": "spacy_elmo.errors",
+    "register_attributes": "spacy_elmo.pipeline.doc.attributes",
     "set_hooks": "spacy_elmo.pipeline.hooks",
+    "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",
+    "trim": "spacy_elmo.pipeline.doc.storage",
 }
 
 

@@ -262,9 +262,27 @@ def test_the_documentation_is_up_to_date(tmp_path: Path) -> None:
     fresh = tmp_path / "project.md"
     shutil.copy2(ROOT / "docs" / "project.md", fresh)
     project_document(ROOT, fresh, no_emoji=True)
-    assert fresh.read_text("utf8") == (ROOT / "docs" / "project.md").read_text("utf8"), (
-        "run: python -m spacy project document . --no-emoji --output docs/project.md"
+    # The generator links as if the page stood beside project.yml.
+    text = fresh.read_text("utf8").replace("](project.yml)", "](../project.yml)")
+    assert text == (ROOT / "docs" / "project.md").read_text("utf8"), (
+        "run: python -m spacy project document . --no-emoji --output docs/project.md, and "
+        "set the link to ../project.yml"
     )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    ],
+)
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text("utf8"))
+    files = [target for target in targets if "://" not in target]
+    assert [target for target in files if not (path.parent / target).exists()] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.cfg")), ids=lambda p: p.name)

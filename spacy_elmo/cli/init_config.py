@@ -118,9 +118,15 @@ def elmo_config(
             f"none of the pipes {', '.join(names) or '(none)'} can listen to vectors: give some "
             "that can, such as --pipeline tagger,ner"
         )
+    # Sentences found by rule are for the language model to read, in training as well.
+    rules = [name for name in config["nlp"]["pipeline"] if name == "sentencizer"]
+    others = [name for name in config["nlp"]["pipeline"] if name not in rules]
     config["nlp"]["pipeline"] = [
-        "elmo" if name == "tok2vec" else name for name in config["nlp"]["pipeline"]
+        *rules,
+        *("elmo" if name == "tok2vec" else name for name in others),
     ]
+    if rules:
+        config["training"]["annotating_components"] = rules
     model = {"@architectures": "spacy-elmo.BiLM.v1", "weights": weights}
     # Frozen, so that what it says about the training text needs computing only once.
     elmo = {"factory": "elmo", "cache": "memory", "model": model}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -18,9 +19,8 @@ from thinc.api import Optimizer
 
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
-from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.doc.windows import doc_windows
-from spacy_elmo.pipeline.listening.listener import ElmoListener
+from spacy_elmo.pipeline.listening.listened import ListenedTo
 from spacy_elmo.pipeline.listening.replace import replace_listener, replace_listener_cfg
 from spacy_elmo.pipeline.listening.shared import SharedBiLM
 from spacy_elmo.pipeline.model.bilm import (
@@ -29,16 +29,20 @@ from spacy_elmo.pipeline.model.bilm import (
     check_model,
     configure,
     from_disk,
-    is_loaded,
+    get_shim,
     load,
     reload,
     run,
     to_disk,
+    use_source,
 )
+from spacy_elmo.pipeline.pipelines import set_in_configs
+from spacy_elmo.pipeline.sentence_order import warn_of_training_without_sentences
 from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.types import Floats
 
 
-class Elmo(TrainablePipe):  # type: ignore[misc]
+class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
     """Puts contextual vectors on tokens.
 
     Downstream pipes may listen to the language model with `spacy-elmo.ElmoListener.v1`; what
@@ -64,21 +68,50 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
     ) -> None:
         check_model(model, name)
         settings = ElmoSettings() if settings is None else settings
-        attributes.register(settings.attribute)
+        attributes.register_attributes(settings.attribute)
         self.vocab = vocab
         self.model = model
+        self.shared = SharedBiLM(model, settings.attribute)
         self.name = name
         # What stands in cfg is saved, and would come back over what the config says at load.
         self.cfg = None
-        self.settings = settings
-        self.shared = SharedBiLM(model, settings.attribute)
-        configure(model, settings)
+        get_shim(model).is_component = True
+        get_shim(model).language = vocab.lang
         model.attrs["replace_listener"] = replace_listener
-        model.attrs["replace_listener_cfg"] = partial(
+        self._configure(settings)
+
+    def _configure(self, settings: ElmoSettings) -> None:
+        configure(self.model, settings)
+        self.settings = settings
+        self.model.attrs["replace_listener_cfg"] = partial(
             replace_listener_cfg,
             frozen=settings.frozen,
             learn_rate_factor=settings.learn_rate_factor,
         )
+
+    @property
+    def mean_vector(self) -> Floats | None:
+        """What centred similarity subtracts: the mean of the vectors over running text.
+
+        None where the weights carry none. Loads the weights if that has not happened yet.
+        *Shape:* (width,).
+        """
+        mean = load(self.model).mean
+        if mean is not None:
+            mean.flags.writeable = False
+        return mean
+
+    def __repr__(self) -> str:
+        shim = get_shim(self.model)
+        parts = [str(shim.source.weights)]
+        if shim.is_loaded:
+            parts.append(f"{shim.loaded.n_layers} layers of width {shim.loaded.width}")
+        else:
+            parts.append("not loaded yet")
+        parts.append("frozen" if self.frozen else "not frozen")
+        if self.listening_components:
+            parts.append(f"listened to by {', '.join(self.listening_components)}")
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(parts)}>"
 
     @property
     def attribute(self) -> str:
@@ -87,8 +120,22 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
 
     @property
     def frozen(self) -> bool:
-        """Whether training leaves the language model as it is."""
+        """Whether training leaves the language model as it is.
+
+        May be set at any time, between two updates: the next one goes by it, and so does the config
+        of the pipeline, so that a saved one agrees.
+        """
         return self.settings.frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"frozen is {value!r}: expected True or False")
+        if value == self.settings.frozen:
+            return
+        self.shared.close()
+        self._configure(replace(self.settings, frozen=value))
+        set_in_configs(self, "frozen", value)
 
     # Prediction
 
@@ -107,6 +154,7 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
             kept = layers if settings.keep_layers else None
             read = sentences.astype(np.int32)
             rows = storage.write(doc, self.attribute, vectors, read, layers=kept, mean=mean)
+            storage.trim(doc)  # what another component left on a Doc that was cut since
             if layers is not None:
                 self.shared.hand_over(doc, rows, layers)
             if settings.set_tensor:
@@ -173,85 +221,17 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
         self.shared.finish_update(sgd)
 
     def use_params(self, params: dict[Any, Any]) -> Iterator[None]:
-        """Use other parameter values, averages for instance, until the generator goes on."""
+        """Use other parameter values, averages for instance, until the generator goes on.
+
+        Not for use beside other threads: they would compute with a part of these and a part of
+        those. Whoever serves texts from threads loads a pipeline of its own for it.
+        """
         self.shared.finish()
         with self.model.use_params(params):
             yield
 
     def get_loss(self, examples: Iterable[Example], scores: Any) -> None:
         """There is none: the language model learns what its listeners ask for."""
-
-    # Listeners: what spaCy asks of a component that is listened to, and the protocol `Upstream`
-
-    @property
-    def listener_map(self) -> dict[str, list[ElmoListener]]:
-        """The listeners by the name of their pipe.
-
-        spaCy empties it before it links the pipeline anew, that is, before it calls
-        `find_listeners` with each later pipe in order.
-        """
-        return self.shared.listener_map
-
-    @listener_map.setter
-    def listener_map(self, value: dict[str, list[ElmoListener]]) -> None:
-        self.shared.listener_map = value
-        self.shared.has_passed_another = False
-
-    @property
-    def listeners(self) -> list[ElmoListener]:
-        """The listeners that this component feeds."""
-        return self.shared.listeners
-
-    @property
-    def listening_components(self) -> list[str]:
-        """Names of the pipes that listen."""
-        return list(self.shared.listener_map)
-
-    def find_listeners(self, component: Any) -> None:
-        """Link the listeners of a pipe that stands after this one; spaCy calls this.
-
-        Where several `elmo` components stand before a listener of any ("*"), the nearest feeds it.
-
-        Raises:
-            ValueError: For listeners made for other weights, and for a component that writes the
-                same extension attributes.
-        """
-        if isinstance(component, Elmo):
-            if component.attribute == self.attribute:
-                raise ValueError(attributes.taken(self.attribute, component.name, self.name))
-            self.shared.has_passed_another = True
-        for listener in self.shared.found_in(component, self.name):
-            self.add_listener(listener, component.name)
-
-    def add_listener(self, listener: ElmoListener, component_name: str) -> None:
-        """Feed a listener.
-
-        Raises:
-            ValueError: For one made for other weights.
-        """
-        before = listener.upstreams.of(self.vocab)
-        if before is not None and before is not self:
-            before.remove_listener(listener, component_name)
-        listener.connect(self, component_name)
-        self.shared.add(listener, component_name)
-        if is_loaded(self.model):
-            listener.fit()
-
-    def remove_listener(self, listener: ElmoListener, component_name: str) -> bool:
-        """No longer feed a listener; returns whether it was fed."""
-        was_fed = self.shared.remove(listener, component_name)
-        if was_fed:
-            listener.disconnect(self)
-        return was_fed
-
-    def layers_for(self, docs: Sequence[Doc], listener: ElmoListener) -> list[DocLayers]:
-        """All layers of Docs, without gradients."""
-        return self.shared.layers_for(docs, listener)
-
-    def sizes(self) -> tuple[int, int]:
-        """Number of layers and width of the weights, loaded now if they were not."""
-        loaded = load(self.model)
-        return loaded.n_layers, loaded.width
 
     # Initialisation and files
 
@@ -271,7 +251,7 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
 
         Args:
             get_examples: Not used.
-            nlp: Not used.
+            nlp: The pipeline; its pipes that are initialised with it start with a new mix.
             weights: Load these instead of what the model's config names.
             options: Their options file.
             vocab: Their vocabulary.
@@ -286,9 +266,16 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
                 f"all three there, or all in [components.{self.name}.model]"
             )
         reload(self.model, weights, options, vocab)
+        if nlp is not None and self.listeners:
+            warn_of_training_without_sentences(nlp, self.name)
         # Now that the width is known, listeners can be told, before their pipes are initialised.
-        for listener in self.listeners:
-            listener.fit()
+        for pipe_name, listeners in self.listener_map.items():
+            starts_anew = nlp is not None and pipe_name in nlp.pipe_names
+            for listener in listeners:
+                if starts_anew:
+                    listener.restart()
+                else:
+                    listener.fit()
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save to a directory: the weights as a native directory `model`.
@@ -309,9 +296,15 @@ class Elmo(TrainablePipe):  # type: ignore[misc]
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Elmo:
         """Load from a directory that `to_disk` wrote.
 
+        Where there is none, because the component was left out of a saved pipeline, the weights
+        that the config names are used, and a warning says so.
+
         Raises:
             WeightsError: For damaged or missing weights.
         """
+        if not Path(path).exists() and "model" not in exclude:
+            use_source(self.model, Path(path))
+            return self
         readers: dict[str, Callable[[Path], Any]] = {
             "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
             "model": lambda p: from_disk(self.model, p),

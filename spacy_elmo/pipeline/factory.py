@@ -52,6 +52,8 @@ def make_elmo(
     cache: str | None,
     cache_gb: float,
     cache_half: bool,
+    save_dtype: str,
+    save_softmax: bool | None,
     device: str | None,
 ) -> Elmo:
     """Make an `elmo` component. Opens no weights.

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc, Span, Token
 
-from spacy_elmo.pipeline.doc.attributes import similarity, vector
+from spacy_elmo.pipeline.doc.attributes import register_attributes
+from spacy_elmo.pipeline.doc.similarity import similarity
 from spacy_elmo.pipeline.doc.storage import read
+from spacy_elmo.pipeline.doc.values import vector
 from spacy_elmo.types import Floats
 
 
@@ -17,6 +19,8 @@ def set_hooks(doc: Doc, *, attribute: str = "elmo") -> None:
     """Make a Doc, its spans and its tokens use the vectors that `elmo` put on it.
 
     This concerns `.vector`, `.has_vector`, `.vector_norm` and `.similarity`.
+
+    It also registers the extension attributes, as `spacy_elmo.register_attributes` does.
 
     Hooks, unlike the vectors, do not survive `to_bytes`, `DocBin` or `nlp.pipe(n_process=2)`: call
     this on the Docs that come back.
@@ -28,6 +32,7 @@ def set_hooks(doc: Doc, *, attribute: str = "elmo") -> None:
     Raises:
         ValueError: When `elmo` has not run on the Doc.
     """
+    register_attributes(attribute)
     rows = read(doc, attribute)
     if rows is None:
         raise ValueError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 CACHES = ("memory", "disk")
+SAVE_DTYPES = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,16 @@ class ElmoSettings:
         cache_gb: Bound of that cache, in 10^9 bytes. One token takes 4 bytes times layers times
             width.
         cache_half: Keep it in float16: half the size, with a relative error of up to 5e-4.
+        save_dtype: Number type of the weights in a saved pipeline: "float32", or "float16" for half
+            the size.
+        save_softmax: Whether a saved pipeline keeps the output layer over the words, which vectors
+            do not need, and with characters as input its vocabulary; None: where the component
+            needs it, which it does not yet.
         device: A PyTorch device; None: that of Thinc's current ops (`spacy.require_gpu`).
 
     Raises:
-        ValueError: For a number out of its range, or an unknown precision, cache or device.
+        ValueError: For a number out of its range, or an unknown precision, number type, cache or
+            device.
     """
 
     frozen: bool = True
@@ -57,16 +65,22 @@ class ElmoSettings:
     cache: str | None = None
     cache_gb: float = 4.0
     cache_half: bool = False
+    save_dtype: str = "float32"
+    save_softmax: bool | None = None
     device: str | None = None
 
     def __post_init__(self) -> None:
-        _check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
-        _check_at_least(1, "batch_tokens", self.batch_tokens)
-        _check_at_least(0, "type_cache_size", self.type_cache_size)
-        _check_at_least(0, "cache_gb", self.cache_gb)
+        check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
+        check_at_least(1, "batch_tokens", self.batch_tokens)
+        check_at_least(0, "type_cache_size", self.type_cache_size)
+        check_at_least(0, "cache_gb", self.cache_gb)
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision is {self.precision!r}: expected one of {', '.join(PRECISIONS)}"
+            )
+        if self.save_dtype not in SAVE_DTYPES:
+            raise ValueError(
+                f"save_dtype is {self.save_dtype!r}: expected one of {', '.join(SAVE_DTYPES)}"
             )
         if self.cache is not None and self.cache not in CACHES:
             raise ValueError(f"cache is {self.cache!r}: expected one of {CACHES}, or null")
@@ -80,6 +94,16 @@ class ElmoSettings:
                 ) from error
 
 
-def _check_at_least(least: int, name: str, value: float | None) -> None:
-    if value is not None and value < least:
+def check_at_least(least: int, name: str, value: float | None) -> None:
+    """Check a number of a config, or null.
+
+    Raises:
+        ValueError: For a number that is too small or not finite, and for what is no number.
+    """
+    if value is None:
+        return
+    # spaCy's check of a config lets a number in quotes pass.
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} is {value!r}: expected a number, without quotes")
+    if not (value >= least and math.isfinite(value)):
         raise ValueError(f"{name} is {value}: expected at least {least}")

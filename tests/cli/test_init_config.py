@@ -91,7 +91,7 @@ def test_pipes_without_vectors_stay(tmp_path: Path) -> None:
     path = tmp_path / "config.cfg"
     assert init_config(path, "-p", "elmo, sentencizer, tagger ,").exit_code == 0
     pipeline = load_config(path)["nlp"]["pipeline"]
-    assert pipeline == ["elmo", "sentencizer", "tagger"]
+    assert pipeline == ["sentencizer", "elmo", "tagger"]
 
 
 def test_standard_output_is_the_config_alone(tmp_path: Path) -> None:
@@ -143,3 +143,12 @@ def test_an_existing_file_stays(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
     assert init_config(path, "--pipeline", "tagger", "--force").exit_code == 0
     assert load_config(path)["nlp"]["lang"] == "en"
+
+
+def test_sentences_by_rule_are_found_before_elmo_and_in_training() -> None:
+    from spacy_elmo.cli.init_config import elmo_config
+
+    config = elmo_config("en", ["tagger", "sentencizer"])
+    assert config["nlp"]["pipeline"] == ["sentencizer", "elmo", "tagger"]
+    assert config["training"]["annotating_components"] == ["sentencizer"]
+    assert elmo_config("en", ["tagger"])["training"]["annotating_components"] == []

@@ -80,7 +80,7 @@ def test_softmax_vocabulary_and_warm_state_are_carried(make_nlp: Make, tmp_path:
     lm.softmax = Softmax(4, WIDTH // 2)
     torch.nn.init.normal_(lm.softmax.weight)
     lm.save(tmp_path / "full")
-    nlp = make_nlp(model={"weights": str(tmp_path / "full")})
+    nlp = make_nlp(model={"weights": str(tmp_path / "full")}, save_softmax=True)
     nlp.to_disk(tmp_path / "saved")
     loaded: list[Any] = [
         spacy.load(tmp_path / "saved"),

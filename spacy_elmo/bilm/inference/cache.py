@@ -6,7 +6,6 @@ a vocabulary lacks.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.bilm.inference.tokens import embed_words
 from spacy_elmo.bilm.token_encoder import CharCNN, WordEmbedding
+from spacy_elmo.locks import ForkLock
 
 # Types whose token-layer vector is kept: 32 MB at 128 dimensions. English running text of a
 # million tokens has about 50,000.
@@ -46,7 +46,7 @@ class TokenCache:
     def __init__(self, encoder: CharCNN | WordEmbedding, capacity: int) -> None:
         self.encoder = encoder
         self.capacity = capacity
-        self._lock = threading.Lock()
+        self._lock = ForkLock(self._forget)
         self._rows: dict[str | bytes, int] = {}
         self._key_bytes = 0
         self._table: Tensor | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.bilm.state import CarriedState
+from spacy_elmo.locks import ForkLock
 from spacy_elmo.types import Floats
 
 
@@ -48,7 +48,7 @@ class Encoder:
         self.compute_dtype = compute_dtype
         self._carried = CarriedState()
         self._engine: tuple[tuple[object, ...], Engine] | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self.initial_state = initial_state
 
     @property
@@ -133,7 +133,7 @@ class Encoder:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def _ready_engine(self, network: Network) -> Engine:
         tensors = [*network.parameters(), *network.buffers()]

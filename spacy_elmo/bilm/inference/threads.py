@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -43,11 +43,19 @@ def _start_pool(n_jobs: int, share: int) -> ThreadPoolExecutor:
     n_threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(n_jobs, "spacy-elmo", _set_share, (share,))
     all_there = threading.Barrier(n_jobs + 1)
-    for _ in range(n_jobs):
-        pool.submit(all_there.wait)
-    all_there.wait()
-    # Setting theirs, they have for a moment also set what new threads of the process begin with.
-    torch.set_num_threads(n_threads)
+    try:
+        for _ in range(n_jobs):
+            pool.submit(all_there.wait)
+        all_there.wait()
+    except RuntimeError:  # no more threads to be had, or the interpreter is about to end
+        # Those that did start would wait for the others for ever, and the interpreter for them.
+        all_there.abort()
+        pool.shutdown(wait=False)
+        raise
+    finally:
+        # Setting theirs, they have for a moment also set what new threads of the process begin
+        # with.
+        torch.set_num_threads(n_threads)
     return pool
 
 
@@ -79,7 +87,10 @@ if hasattr(os, "register_at_fork"):
 def run_side_by_side(
     jobs: Sequence[Callable[[], Result]], *, share: int | None = None
 ) -> list[Result]:
-    """Run jobs at the same time, or one after the other where PyTorch has too few threads.
+    """Run jobs at the same time, or one after the other where there are too few threads.
+
+    PyTorch may have too few, the system may have none left, and an interpreter that is about to end
+    starts none, while functions of `atexit` and threads that go on may still compute.
 
     Every job has ended when this returns or raises (unless it is interrupted); the first job's
     exception comes first.
@@ -95,11 +106,27 @@ def run_side_by_side(
         share = torch.get_num_threads() // max(1, len(jobs))
     if len(jobs) < 2 or share == 0:
         return [job() for job in jobs]
-    pool = _pools.get(len(jobs), share)
     inference = torch.is_inference_mode_enabled()
-    running = [pool.submit(_run, job, inference) for job in jobs]
+    running: list[Future[Result]] = []
+    try:
+        pool = _pools.get(len(jobs), share)
+        for job in jobs:
+            running.append(pool.submit(_run, job, inference))
+    except RuntimeError:
+        pass  # no threads: the rest is run here
+    here = [_outcome(job) for job in jobs[len(running) :]]
     wait(running)
-    return [each.result() for each in running]
+    return [each.result() for each in (*running, *here)]
+
+
+def _outcome(job: Callable[[], Result]) -> Future[Result]:
+    """Run a job here and now; its result or exception in the form that a pool gives it."""
+    outcome: Future[Result] = Future()
+    try:
+        outcome.set_result(job())
+    except Exception as error:
+        outcome.set_exception(error)
+    return outcome
 
 
 def _run(job: Callable[[], Result], inference: bool) -> Result:

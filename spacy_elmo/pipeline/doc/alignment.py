@@ -11,7 +11,7 @@ from spacy_elmo.types import Bools, Floats, Ints
 
 
 def token_row(token: Token, rows: Rows, field: str) -> Floats | None:
-    """The row of one token: a view where the token is as `elmo` saw it.
+    """The row of one token, as an array of its own: whoever keeps it does not keep the whole.
 
     Args:
         token: The token.
@@ -24,14 +24,17 @@ def token_row(token: Token, rows: Rows, field: str) -> Floats | None:
     values, offsets = rows[field], rows["offsets"]
     start, end, i = token.idx, token.idx + len(token), token.i
     if i < len(offsets) and offsets[i, 0] == start and offsets[i, 1] == end:
-        row: Floats = values[..., i, :]
+        row: Floats = values[..., i, :].copy()
         return _read_only(row)
     found = _gather(rows, field, np.array([[start, end]]), np.array([token.is_space]))
     return None if found is None else _read_only(found[..., 0, :])
 
 
 def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
-    """The rows of the tokens of a Doc or Span: a view where they are as `elmo` saw them.
+    """The rows of the tokens of a Doc or Span.
+
+    Those of a Doc are a view where its tokens are as `elmo` saw them; those of a Span are an array
+    of their own, which keeps nothing else alive.
 
     A merged token has the mean of its non-space pieces, a split one the whole's row, white space a
     zero row.
@@ -49,7 +52,7 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
     first = tokens.start if isinstance(tokens, Span) else 0
     if np.array_equal(rows["offsets"][first : first + len(wanted)], wanted):
         view: Floats = rows[field][..., first : first + len(wanted), :]
-        return _read_only(view)
+        return _read_only(view.copy() if isinstance(tokens, Span) else view)
     found = _gather(rows, field, wanted, space_mask(tokens))
     return None if found is None else _read_only(found)
 

@@ -7,26 +7,34 @@ started by `spawn` receive them pickled.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.pipeline.doc import storage
-from spacy_elmo.pipeline.doc.alignment import token_row, token_rows
 from spacy_elmo.pipeline.doc.handover import drop_everywhere
-from spacy_elmo.pipeline.doc.tokens import space_mask
+from spacy_elmo.pipeline.doc.similarity import similarity
+from spacy_elmo.pipeline.doc.values import layers, vector, vectors
 from spacy_elmo.types import Floats
+
+# The attributes whose layers somebody has missed.
+_warned: set[str] = set()
 
 Owner = type[Doc] | type[Span] | type[Token]
 
 
-def register(attribute: str) -> None:
+def register_attributes(attribute: str = "elmo") -> None:
     """Register our extension attributes under a name.
 
-    These are `NAME`, `NAME_vectors`, `NAME_layers` and `NAME_similarity`.
+    These are `NAME`, `NAME_vectors`, `NAME_layers` and `NAME_similarity`. The component does it
+    when it is made; a script that reads Docs with vectors from a `DocBin`, and has no component,
+    does it itself. Twice is as good as once.
+
+    Args:
+        attribute: The `attribute` of the component that made the vectors.
 
     Raises:
         ValueError: For a name that is no Python identifier, or when an extension attribute of one
@@ -60,98 +68,26 @@ def taken(attribute: str, name: str, other: str) -> str:
     )
 
 
-def vector(obj: Doc | Span | Token, attribute: str) -> Floats | None:
-    """The mixed vector of a token, Span or Doc; None before `elmo` has run.
-
-    Of a Span or Doc it is the mean over the non-space tokens, zeros if there are none.
-    *Shape:* (width,).
-    """
-    rows = storage.read(obj.doc, attribute)
-    if rows is None:
-        return None
-    if isinstance(obj, Token):
-        return token_row(obj, rows, "vectors")
-    vectors = token_rows(obj, rows, "vectors")
-    if vectors is None:
-        return None
-    words = ~space_mask(obj)
-    pooled = np.zeros(vectors.shape[1], dtype=np.float32)
-    if words.any():
-        pooled[:] = vectors[words].mean(axis=0, dtype=np.float64)
-    pooled.flags.writeable = False
-    return pooled
+def similarity_method(obj: Doc | Span | Token, attribute: str) -> Callable[..., float]:
+    """`similarity` of an object, to be called with the other one."""
+    method = partial(similarity, obj, attribute=attribute)
+    method.__doc__ = similarity.__doc__
+    return method
 
 
-def vectors(obj: Doc | Span, attribute: str) -> Floats | None:
-    """The mixed vectors of all tokens; None before `elmo` has run. *Shape:* (n_tokens, width)."""
-    rows = storage.read(obj.doc, attribute)
-    return None if rows is None else token_rows(obj, rows, "vectors")
-
-
-def set_vectors(doc: Doc, value: None, attribute: str) -> None:
-    """Drop everything kept on a Doc.
-
-    Raises:
-        ValueError: For another value than None.
-    """
-    if value is not None:
-        raise ValueError(
-            f"Doc._.{attribute}_vectors can only be set to None, which frees what the Doc keeps"
-        )
-    storage.free(doc, attribute)
-    drop_everywhere(doc)
-
-
-def layers(obj: Doc | Span | Token, attribute: str) -> Floats | None:
-    """All layers, the token layer first; None before `elmo` has run and when they were not kept.
-
-    *Shape:* (n_layers, width) of a Token, (n_layers, n_tokens, width) of a Doc or Span.
-    """
-    rows = storage.read(obj.doc, attribute)
-    if rows is None or "layers" not in rows:
-        return None
-    if isinstance(obj, Token):
-        return token_row(obj, rows, "layers")
-    return token_rows(obj, rows, "layers")
-
-
-def similarity(obj: Doc | Span | Token, other: Doc | Span | Token, attribute: str) -> float:
-    """Cosine of the vectors of two tokens, spans or docs; 0.0 with a zero vector.
-
-    The vectors are centred first where the weights carry a mean vector.
-
-    Raises:
-        ValueError: Before `elmo` has run on both.
-        TypeError: For another kind of object.
-    """
-    first, second = (_centred(each, attribute) for each in (obj, other))
-    if first.shape != second.shape:
-        raise ValueError(
-            f"vectors of width {len(first)} and {len(second)} cannot be compared: they come from "
-            "different models"
-        )
-    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    # Rounding may carry a cosine just beyond 1.
-    return float(np.clip(first @ second / norms, -1.0, 1.0)) if norms else 0.0
-
-
-def _centred(obj: Any, attribute: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if not isinstance(obj, (Doc, Span, Token)):
-        raise TypeError(
-            f"a {type(obj).__name__} has no vector in context: compare a Token, Span or Doc"
-        )
-    found = vector(obj, attribute)
-    if found is None:
-        raise ValueError(
-            f"{obj!r} has no ELMo vectors: run a pipeline with the `elmo` component over its Doc "
-            "first"
-        )
-    result = found.astype(np.float64)
-    rows = storage.read(obj.doc, attribute)
-    assert rows is not None
-    if "mean" in rows and result.any():
-        result -= rows["mean"]
-    return result
+def layers_or_warning(obj: Doc | Span | Token, attribute: str) -> Floats | None:
+    """`layers`, with a warning, once, where they are missing because they were not kept."""
+    found = layers(obj, attribute)
+    if found is None and attribute not in _warned:
+        rows = storage.read(obj.doc, attribute)
+        if rows is not None and "layers" not in rows:
+            _warned.add(attribute)
+            warnings.warn(
+                f"`._.{attribute}_layers` is None: the layers were not kept. Set keep_layers = "
+                "true in the config of the component",
+                stacklevel=3,
+            )
+    return found
 
 
 def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
@@ -161,20 +97,48 @@ def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
         return result
 
     owners: tuple[Owner, ...] = (Doc, Span, Token)
-    sequences: tuple[Owner, ...] = (Doc, Span)
     found: list[tuple[Owner, str, dict[str, Any]]] = []
     for owner in owners:
-        found += [
-            (owner, attribute, {"getter": bound(vector)}),
-            (owner, f"{attribute}_layers", {"getter": bound(layers)}),
-            (owner, f"{attribute}_similarity", {"method": bound(similarity)}),
-        ]
-    for owner in sequences:
-        extension: dict[str, Any] = {"getter": bound(vectors)}
-        if owner is Doc:
-            extension["setter"] = bound(set_vectors)
-        found.append((owner, f"{attribute}_vectors", extension))
+        getters: dict[str, Callable[..., Any]] = {
+            attribute: vector,
+            f"{attribute}_layers": layers_or_warning,
+            # No method of spaCy's: to set one would leave the value in the user data.
+            f"{attribute}_similarity": similarity_method,
+        }
+        if owner is not Token:
+            getters[f"{attribute}_vectors"] = vectors
+        for name, getter in getters.items():
+            setter = partial(_set, name=name, attribute=attribute)
+            found.append((owner, name, {"getter": bound(getter), "setter": setter}))
     return found
+
+
+def _set(obj: Doc | Span | Token, value: Any, name: str, attribute: str) -> None:
+    """Drop what is kept on a Doc. Nothing else can be set: it would be believed, and lost.
+
+    Raises:
+        ValueError: For any other value than None, and for another owner than a Doc.
+    """
+    if name == f"{attribute}_similarity":
+        raise ValueError(f"`._.{name}` is a method, and cannot be set")
+    if not isinstance(obj, Doc):
+        owner = type(obj).__name__
+        raise ValueError(
+            f"{owner}._.{name} cannot be set: it is read from what the Doc keeps. "
+            f"doc._.{attribute}_vectors = None frees all of it; values of your own need an "
+            f'extension attribute of your own, {owner}.set_extension("my_{attribute}", '
+            "default=None)"
+        )
+    if value is not None:
+        raise ValueError(
+            f"Doc._.{name} can only be set to None, which frees what the Doc keeps: the values "
+            "come from the `elmo` component"
+        )
+    if name == f"{attribute}_layers":
+        storage.drop_layers(obj, attribute)
+    else:
+        storage.free(obj, attribute)
+    drop_everywhere(obj)
 
 
 def _is_ours(registered: tuple[Any, ...], extension: dict[str, Any]) -> bool:

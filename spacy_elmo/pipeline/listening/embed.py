@@ -7,7 +7,9 @@ from typing import Any
 from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Maxout, Model, chain, concatenate, with_array
+from thinc.layers.chain import init as init_chain
 
+from spacy_elmo.pipeline.settings import check_at_least
 from spacy_elmo.types import Array
 
 EmbedModel = Model[list[Doc], list[Array]]
@@ -41,12 +43,29 @@ def build_elmo_embed_v1(
     Raises:
         ValueError: For an impossible size.
     """
-    for name, value in (("width", width), ("maxout_pieces", maxout_pieces)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}: expected at least 1")
+    check_at_least(1, "width", width)
+    check_at_least(1, "maxout_pieces", maxout_pieces)
     vectors = elmo if features is None else concatenate(elmo, features)
     maxout = Maxout(nO=width, nP=maxout_pieces, normalize=True, dropout=0.0)
     model: EmbedModel = chain(vectors, with_array(maxout))
     # Some pipes, the entity linker for one, ask for it when they are made.
     model.set_dim("nO", width)
+    model.init = init_embed
+    return model
+
+
+def init_embed(model: EmbedModel, X: Any = None, Y: Any = None) -> None:
+    """Initialise all layers; without data the maxout layer goes by the sizes of those before it."""
+    vectors, maxout = model.layers
+    if X is None:
+        vectors.initialize()
+        width = vectors.maybe_get_dim("nO")
+        if width is not None:
+            _first(maxout).set_dim("nI", width)
+    init_chain(model, X, Y)
+
+
+def _first(model: Model[Any, Any]) -> Model[Any, Any]:
+    while model.layers:
+        model = model.layers[0]
     return model

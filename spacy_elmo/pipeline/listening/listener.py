@@ -16,7 +16,8 @@ from spacy_elmo.pipeline.listening.mix import mix_layers
 from spacy_elmo.pipeline.listening.update import Update
 from spacy_elmo.pipeline.listening.upstream import Upstream, Upstreams
 from spacy_elmo.pipeline.model.bilm import Backprop, check_model, configure, load, run
-from spacy_elmo.pipeline.settings import ElmoSettings
+from spacy_elmo.pipeline.pipelines import is_missing
+from spacy_elmo.pipeline.settings import ElmoSettings, check_at_least
 from spacy_elmo.types import Array
 
 ListenerModel = Model[list[Doc], list[Array]]
@@ -56,10 +57,9 @@ def build_elmo_listener_v1(
     Raises:
         ValueError: For impossible values.
     """
-    if projection is not None and projection < 1:
-        raise ValueError(f"projection is {projection}: expected a width of at least 1, or null")
-    if layer_l2 < 0:
-        raise ValueError(f"layer_l2 is {layer_l2}: expected 0 or more")
+    check_at_least(1, "projection", projection)
+    check_at_least(0, "layer_l2", layer_l2)
+    check_at_least(0, "learn_rate_factor", learn_rate_factor)
     listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2)
     if bilm is not None:
         check_model(bilm, ARCHITECTURE)
@@ -67,7 +67,9 @@ def build_elmo_listener_v1(
         listener.layers.append(bilm)
     if projection is None:
         return listener
-    return cast(ListenerModel, chain(listener, with_array(Linear(nO=projection))))
+    projected = cast(ListenerModel, chain(listener, with_array(Linear(nO=projection))))
+    projected.init = init_projected
+    return projected
 
 
 class ElmoListener(Model[list[Doc], list[Array]]):
@@ -95,6 +97,7 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         self.upstreams = Upstreams()
         self.update: Update | None = None
         self.pipe_name = ""
+        self.looked_for_another_pipeline = False
 
     def connect(self, upstream: Upstream, pipe_name: str) -> None:
         """Listen to a component from now on, in place of another one of its pipeline."""
@@ -125,6 +128,7 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         upstream = self.upstreams.of(docs[0].vocab) if docs else None
         if upstream is None:
             upstream = self._required()
+            self._warn_of_another_pipeline(upstream, docs)
         elif self not in upstream.listeners:
             # Its pipe was disabled when spaCy linked the pipeline, and is not any more: spaCy
             # tells nobody. From the next batch on it is fed.
@@ -136,6 +140,20 @@ class ElmoListener(Model[list[Doc], list[Array]]):
                 stacklevel=2,
             )
         return upstream.layers_for(docs, self), None
+
+    def _warn_of_another_pipeline(self, upstream: Upstream, docs: Sequence[Doc]) -> None:
+        if not docs or self.looked_for_another_pipeline:
+            return
+        self.looked_for_another_pipeline = True
+        # A component that was sourced keeps its vocabulary, so that says nothing yet.
+        if is_missing(upstream, docs[0].vocab):
+            warnings.warn(
+                f"pipe {self.pipe_name!r} listens to component {upstream.name!r} of another "
+                "pipeline, for its own has none: once it is saved and loaded, it will fail. Source "
+                f'the component, too (nlp.add_pipe("{upstream.name}", source=..., first=True)), or '
+                "give the pipe a language model of its own with nlp.replace_listeners before",
+                stacklevel=4,
+            )
 
     def _of_update(
         self, update: Update, places: list[int]
@@ -158,13 +176,7 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         Raises:
             ValueError: When it was trained for another number of layers or width.
         """
-        if self.layers:
-            loaded = load(self.layers[0])
-            n_layers, width, whose = loaded.n_layers, loaded.width, "its own language model"
-        else:
-            upstream = self._required()
-            n_layers, width = upstream.sizes()
-            whose = f"component {upstream.name!r}"
+        n_layers, width, whose = self._sizes()
         have = self.maybe_get_dim("nO")
         mixed = len(self.get_param("layer_weights")) if self.has_param("layer_weights") else None
         if (have or width) != width or (mixed or n_layers) != n_layers:
@@ -176,6 +188,34 @@ class ElmoListener(Model[list[Doc], list[Array]]):
             )
         self.set_dim("nO", width)
         return n_layers
+
+    def restart(self) -> None:
+        """Begin with the plain average, whatever was learned before.
+
+        Raises:
+            ValueError: When the pipe was made for another width.
+        """
+        n_layers, width, whose = self._sizes()
+        have = self.maybe_get_dim("nO")
+        if (have or width) != width:
+            raise ValueError(
+                f"pipe {self.pipe_name!r} was made for vectors of width {have}, but {whose} gives "
+                f"{width}, and initialising a pipe does not change the sizes of its layers: add "
+                "the pipe anew (nlp.replace_pipe), or make the pipeline anew from its config"
+            )
+        self.set_dim("nO", width)
+        for name, values in (("layer_weights", [0.0] * n_layers), ("gamma", [1.0])):
+            self.set_param(name, self.ops.asarray1f(values))
+            if self.has_grad(name):
+                self.set_grad(name, self.ops.alloc1f(len(values)))
+
+    def _sizes(self) -> tuple[int, int, str]:
+        """Number of layers and width of the language model, loaded now if it was not, and whose."""
+        if self.layers:
+            loaded = load(self.layers[0])
+            return loaded.n_layers, loaded.width, "its own language model"
+        upstream = self._required()
+        return *upstream.sizes(), f"component {upstream.name!r}"
 
     def _required(self) -> Upstream:
         upstream = self.upstreams.last
@@ -221,7 +261,9 @@ def forward(
     """Mixed vectors, zeros for white space. *Shape:* (n_tokens, width) per Doc."""
     ops = model.ops
     layers, answer = model.layers_for(docs, is_train)
-    init(model)
+    model.fit()
+    if not model.has_param("layer_weights"):  # used without having been initialised
+        model.restart()
     weights = model.get_param("layer_weights")
     mixed, backprop_mix = mix_layers(
         ops, layers, weights, model.get_param("gamma"), layer_norm=model.layer_norm
@@ -247,7 +289,13 @@ def forward(
 
 def init(model: ElmoListener, X: Any = None, Y: Any = None) -> None:
     """Fit to the weights of the language model, and start with the plain average."""
-    n_layers = model.fit()
-    if not model.has_param("layer_weights"):
-        model.set_param("layer_weights", model.ops.alloc1f(n_layers))
-        model.set_param("gamma", model.ops.alloc1f(1) + 1)
+    model.restart()
+
+
+def init_projected(model: ListenerModel, X: Any = None, Y: Any = None) -> None:
+    """Initialise a listener and its projection, whose sizes need no data."""
+    listener, projection = model.layers
+    listener.initialize()
+    projection.layers[0].set_dim("nI", listener.get_dim("nO"))
+    projection.initialize()
+    model.set_dim("nO", projection.get_dim("nO"))

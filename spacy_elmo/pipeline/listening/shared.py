@@ -9,7 +9,7 @@ from spacy.pipeline import EntityLinker
 from spacy.tokens import Doc
 from thinc.api import Model, Optimizer
 
-from spacy_elmo.pipeline.doc import attributes, storage
+from spacy_elmo.pipeline.doc import storage, values
 from spacy_elmo.pipeline.doc.alignment import token_rows, token_sentences
 from spacy_elmo.pipeline.doc.handover import DocLayers, Handover
 from spacy_elmo.pipeline.doc.sentences import sentence_numbers
@@ -110,7 +110,7 @@ class SharedBiLM:
         return [each for each in found if each is not None]
 
     def _known(self, doc: Doc) -> DocLayers | None:
-        kept = attributes.layers(doc, self.attribute)
+        kept = values.layers(doc, self.attribute)
         if kept is not None:
             return DocLayers(kept, self._sentences(doc))
         return None if self._update is None else self._update.layers_of(doc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -11,6 +12,7 @@ from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Model, torch2xp, xp2torch
 
+from spacy_elmo.errors import TrainingError, problem
 from spacy_elmo.pipeline.doc.sentences import DocSentences, doc_sentences, place
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
@@ -63,7 +65,19 @@ def build_bilm_v1(
 def forward(
     model: BiLMModel, docs: Sequence[Doc], is_train: bool
 ) -> tuple[list[Array], Callable[[list[Array]], list[Doc]]]:
-    """Mixed vectors of Docs. In training, gradients of the vectors go back through all layers."""
+    """Mixed vectors of Docs. In training, gradients of the vectors go back through all layers.
+
+    Raises:
+        TrainingError: When a component's language model is to be trained itself, as `spacy
+            pretrain` does, but is frozen.
+    """
+    shim = get_shim(model)
+    if is_train and shim.is_component and shim.settings.frozen:
+        raise TrainingError(
+            "the language model of the `elmo` component is frozen, so that training it, as `spacy "
+            "pretrain` would, changes nothing: set frozen = false in its block of the config "
+            "([components.elmo])"
+        )
     outputs, backprop_vectors = run(model, docs, is_train)
 
     def backprop(gradients: list[Array]) -> list[Doc]:
@@ -227,6 +241,32 @@ def from_disk(model: Model[Any, Any], path: Path) -> None:
     """Read the weights from a native directory. When that fails, those that were there stay."""
     get_shim(model).from_disk(path)
     load(model)
+
+
+def use_source(model: Model[Any, Any], missing: Path) -> None:
+    """Go by the config for weights that a saved pipeline does not have.
+
+    Args:
+        model: Made by `build_bilm_v1`.
+        missing: Where they were expected.
+
+    Raises:
+        WeightsError: When the config names none that are there.
+    """
+    source = get_shim(model).source
+    if not source.exists():
+        raise problem(
+            missing,
+            "there is no such folder: the component was left out of this pipeline (`exclude`), "
+            f"and its config names weights = {source.weights!r}, which are not there either",
+            "Save the pipeline with the component, or leave it out of spacy.load, too "
+            "(exclude=[...])",
+        )
+    warnings.warn(
+        f"{missing}: there is no such folder, for the component was left out of this pipeline "
+        f"(`exclude`). It takes the weights that its config names, {source.weights!r}",
+        stacklevel=3,
+    )
 
 
 def configure(model: Model[Any, Any], settings: ElmoSettings) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spacy_elmo.locks import ForkLock
 from spacy_elmo.types import Floats
 
 
@@ -42,11 +43,12 @@ class LayerCache:
         self.half = half
         self.is_filling = False
         self.n_bytes = 0
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         # What is kept in memory, or the place in the file and the shape.
         self._kept: dict[bytes, Any] = {}
         self._file: Any = None
         self._stopped = False
+        self._pauses = 0
         self._owner = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -57,7 +59,7 @@ class LayerCache:
 
     def get(self, words: Sequence[str]) -> Floats | None:
         """Layers of a sentence, or None. *Shape:* (n_layers, n_words, width)."""
-        kept = self._kept.get(_key(words))
+        kept = None if self._pauses else self._kept.get(_key(words))
         if kept is None:
             return None
         if self.kind == "memory":
@@ -70,27 +72,48 @@ class LayerCache:
 
     def put(self, words: Sequence[str], layers: Floats) -> None:
         """Keep the layers of a sentence if there is room. *Shape:* (n_layers, n_words, width)."""
-        if self._stopped:
+        if self._stopped or self._pauses:
             return
         with np.errstate(over="ignore"):
             array = np.array(layers, dtype=np.float16 if self.half else np.float32)
-        key = _key(words)
         # A forked process shares the file, and must not write where its parent does.
-        if key in self._kept or os.getpid() != self._owner or not np.isfinite(array).all():
+        if os.getpid() != self._owner or not np.isfinite(array).all():
             return
         with self._lock:
-            if self._stopped or self.n_bytes + array.nbytes > self.max_bytes:
+            self._keep(_key(words), array)
+
+    def _keep(self, key: bytes, array: NDArray[Any]) -> None:
+        # All of it under the lock: two threads may have computed the same sentence, and whoever
+        # finds an entry finds it whole.
+        if (
+            self._stopped
+            or self._pauses
+            or key in self._kept
+            or self.n_bytes + array.nbytes > self.max_bytes
+        ):
+            return
+        if self.kind == "memory":
+            array.flags.writeable = False  # it is handed out as it is
+            self._kept[key] = array
+        else:
+            try:
+                self._write(array.tobytes())
+            except OSError as error:
+                self._stop(error)
                 return
-            if self.kind == "memory":
-                self._kept[key] = array
-            else:
-                try:
-                    self._write(array.tobytes())
-                except OSError as error:
-                    self._stop(error)
-                    return
-                self._kept[key] = self.n_bytes, array.shape
-            self.n_bytes += array.nbytes
+            self._kept[key] = self.n_bytes, array.shape
+        self.n_bytes += array.nbytes
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Neither give nor take anything inside the block, in which other weights are used."""
+        with self._lock:
+            self._pauses += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pauses -= 1
 
     def _write(self, data: bytes) -> None:
         if self._file is None:
@@ -113,7 +136,7 @@ class LayerCache:
             "anew in each epoch. For all to be kept, make room there, name a folder with more of "
             "it in the environment variable TMPDIR, or set cache_half = true; a lower cache_gb "
             "leaves room for other files",
-            stacklevel=3,
+            stacklevel=4,
         )
 
     def _read(self, place: int, size: int) -> bytes:

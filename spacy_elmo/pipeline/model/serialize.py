@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import srsly
@@ -35,6 +36,22 @@ def bilm_to_bytes(lm: BiLM) -> bytes:
     }
     data: bytes = srsly.msgpack_dumps(message)
     return data
+
+
+def without_softmax(lm: BiLM) -> BiLM:
+    """The same language model without its output layer, and without words only that one needs.
+
+    It shares the weights, and is for saving.
+    """
+    if lm.softmax is None:
+        return lm
+    bare = copy.copy(lm)
+    # Its own list of modules: the softmax is taken off this one alone.
+    bare._modules = dict(lm._modules)
+    bare.softmax = None
+    if lm.config.n_words is None:
+        bare.vocabulary = None
+    return bare
 
 
 def bilm_from_bytes(data: bytes) -> BiLM:

@@ -8,9 +8,8 @@ parameters share one optimizer state.
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,12 @@ from thinc.api import Optimizer, get_torch_default_device
 from thinc.shims import Shim
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.locks import ForkLock
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step
-from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes
+from spacy_elmo.pipeline.model.papers import Papers, read_papers, write_papers
+from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes, without_softmax
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
 
@@ -35,6 +36,9 @@ class BiLMShim(Shim):
         mix: How the layers become one vector.
         settings: Those of the component; never saved with the weights.
         device: Where the weights are, or will be.
+        is_component: Whether this is the language model of the component itself, which only its
+            listeners train, and not one inside another pipe.
+        language: Code of the pipeline's language, where it is known.
     """
 
     def __init__(self, source: Source, mix: FixedMix) -> None:
@@ -42,9 +46,26 @@ class BiLMShim(Shim):
         self.source = source
         self.mix = mix
         self.settings = ElmoSettings()
+        self.is_component = False
+        self.language = ""
         self.device: torch.device = get_torch_default_device()
         self._loaded: LoadedBiLM | None = None
-        self._lock = threading.Lock()
+        self._papers: Papers = {}
+        self._is_trained = False  # since they were loaded
+        self._lock = ForkLock()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves the weights as they are; set by the component."""
+        return self.settings.frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        raise AttributeError(
+            "`frozen` of the shim cannot be set: set it on the component, "
+            'nlp.get_pipe("elmo").frozen = True or False, so that the config agrees. For a pipe '
+            "with a language model of its own it stands in the block of its listener"
+        )
 
     # The weights
 
@@ -59,6 +80,8 @@ class BiLMShim(Shim):
         with self._lock:
             if self._loaded is None:
                 self._take(self.source.load(self._available_device()))
+                self._come_from(self.source.papers())
+                self.source.check_language(self.language)
             assert self._loaded is not None
             return self._loaded
 
@@ -73,6 +96,8 @@ class BiLMShim(Shim):
             source = self.source if source is None else source
             self._take(source.load(self._available_device()))
             self.source = source
+            self._come_from(source.papers())
+            source.check_language(self.language)
 
     def configure(self, settings: ElmoSettings) -> None:
         """Set the settings. Where they name no device, it stays as it is."""
@@ -95,6 +120,9 @@ class BiLMShim(Shim):
         self.source.set_initial_state(lm)
         self._loaded = LoadedBiLM.prepare(lm, self.mix, self.settings, device)
 
+    def _come_from(self, papers: Papers) -> None:
+        self._papers, self._is_trained = papers, False
+
     def _take_again(self) -> None:
         if self._loaded is not None:
             self._take(self._loaded.lm)
@@ -104,15 +132,20 @@ class BiLMShim(Shim):
     def finish_update(self, optimizer: Optimizer) -> None:
         """Give the optimizer every parameter that has a gradient."""
         if self._loaded is not None:
+            self._is_trained = self._is_trained or not self.settings.frozen
             take_step(self._loaded.lm, self.id, optimizer, self.settings.learn_rate_factor)
 
     @contextmanager
     def use_params(self, params: Mapping[Any, Any]) -> Iterator[None]:
         """Use other values of parameters, averages for instance, inside the block."""
-        if self._loaded is None:
+        loaded = self._loaded
+        if loaded is None:
             yield
             return
-        with other_params(self._loaded.lm, self.id, params):
+        with ExitStack() as stack:
+            if loaded.cache is not None and any(key[0] == self.id for key in params):
+                stack.enter_context(loaded.cache.paused())  # it has layers of the present ones
+            stack.enter_context(other_params(loaded.lm, self.id, params))
             yield
 
     # Copies, devices, files
@@ -121,7 +154,9 @@ class BiLMShim(Shim):
         """A copy with weights and an id of its own, for optimizers know parameters by id."""
         copied = BiLMShim(self.source, self.mix)
         copied.settings, copied.device = self.settings, self.device
+        copied.is_component, copied.language = self.is_component, self.language
         with self._lock:
+            copied._papers, copied._is_trained = self._papers, self._is_trained
             if self._loaded is not None:
                 copied._take(copy.deepcopy(self._loaded.lm))
         return copied
@@ -134,7 +169,7 @@ class BiLMShim(Shim):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def to_device(self, device_type: str, device_id: int) -> None:
         """Move to "cpu" or a "gpu" by number; Thinc calls this."""
@@ -144,18 +179,25 @@ class BiLMShim(Shim):
             self._take_again()
 
     def to_disk(self, path: str | Path) -> None:
-        """Write a native directory."""
-        self.lm.save(Path(path))
+        """Write a native directory, with the card and the licences of the weights."""
+        lm = self._to_save()
+        lm.save(Path(path), dtype=self.settings.save_dtype)
+        write_papers(Path(path), self._papers, is_trained=self._is_trained)
 
     def from_disk(self, path: str | Path) -> BiLMShim:
         """Read a native directory. When that fails, the weights that were there stay."""
         with self._lock:
             self._take(Source(str(path)).load(self._available_device()))
+            self._come_from(read_papers(Path(path)))
         return self
 
     def to_bytes(self) -> bytes:
         """The weights as bytes."""
-        return bilm_to_bytes(self.lm)
+        return bilm_to_bytes(self._to_save())
+
+    def _to_save(self) -> BiLM:
+        # Nothing in the component computes with the softmax: null means that it is not kept.
+        return self.lm if self.settings.save_softmax else without_softmax(self.lm)
 
     def from_bytes(self, data: bytes) -> BiLMShim:
         """Take the weights that `to_bytes` gave. When that fails, those that were there stay.
@@ -166,4 +208,5 @@ class BiLMShim(Shim):
         lm = bilm_from_bytes(data)
         with self._lock:
             self._take(lm)
+            self._come_from({})
         return self

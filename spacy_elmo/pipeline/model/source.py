@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import STORED_INITIAL_STATES
 from spacy_elmo.errors import WeightsError
+from spacy_elmo.pipeline.model.papers import read_papers
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,30 @@ class Source:
         )
         self.set_initial_state(lm)
         return lm
+
+    def papers(self) -> dict[str, bytes]:
+        """The card and the licences of the weights, by file name."""
+        from spacy_elmo.formats import resolve
+
+        return {} if self.weights is None else read_papers(resolve(self.weights))
+
+    def check_language(self, language: str) -> None:
+        """Warn of a packaged model in a pipeline of another language.
+
+        Args:
+            language: Code of the pipeline's language; "xx" is any, and "" none that is known.
+        """
+        from spacy_elmo.formats.loading import PACKAGED
+
+        if self.weights in PACKAGED and language not in ("", "xx"):
+            of_weights = self.weights.partition("_")[0]
+            if of_weights != language:
+                warnings.warn(
+                    f"the weights {self.weights!r} were trained on text in {of_weights!r}, but the "
+                    f"pipeline is for {language!r}: its words are little more than spellings to "
+                    "them. Name other weights in the config of the component",
+                    stacklevel=4,
+                )
 
     def set_initial_state(self, lm: BiLM) -> None:
         """Make a model start where the config says, if it says."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, Span, Token
+from spacy.tokens import Doc, DocBin, Span, Token
 
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.pipeline.hooks import set_hooks
@@ -105,9 +109,99 @@ def test_setting_none_frees_everything(make_nlp: Make) -> None:
         doc._.elmo_vectors = np.zeros((len(doc), WIDTH))
 
 
-def test_doc_cleaner_frees_the_vectors(nlp: Language) -> None:
-    nlp.add_pipe("doc_cleaner", config={"attrs": {"_.elmo_vectors": None}})
-    assert nlp(TEXT)._.elmo is None
+def test_layers_alone_can_be_freed(make_nlp: Make) -> None:
+    doc = make_nlp(keep_layers=True)(TEXT)
+    vectors = doc._.elmo_vectors.copy()
+    doc._.elmo_layers = None
+    assert doc._.elmo_layers is None
+    np.testing.assert_array_equal(doc._.elmo_vectors, vectors)
+    (rows,) = doc.user_data.values()
+    assert "layers" not in rows
+    doc._.elmo_layers = None  # nothing left to free
+    empty = make_nlp().make_doc(TEXT)
+    empty._.elmo_layers = None
+    assert not empty.user_data
+
+
+@pytest.mark.parametrize("name", ["elmo", "elmo_vectors"])
+def test_doc_cleaner_frees_the_vectors(nlp: Language, name: str) -> None:
+    nlp.add_pipe("doc_cleaner", config={"attrs": {f"_.{name}": None}})
+    doc = nlp(TEXT)
+    assert doc._.elmo is None
+    assert not doc.user_data
+
+
+@pytest.mark.parametrize("name", ["elmo", "elmo_vectors", "elmo_layers", "elmo_similarity"])
+def test_nothing_but_none_can_be_set(make_nlp: Make, name: str) -> None:
+    doc = make_nlp(keep_layers=True)(TEXT)
+    before = doc._.elmo_vectors.copy()
+    keys = list(doc.user_data)
+    array = np.zeros(WIDTH, dtype=np.float32)
+    with pytest.raises(ValueError, match=r"only be set to None|is a method"):
+        doc._.set(name, array)
+    for obj in (doc[1:3], doc[1]):
+        if not obj.has_extension(name):
+            continue
+        for value in (None, array):
+            with pytest.raises(ValueError, match=r"doc\._\.elmo_vectors = None|is a method"):
+                obj._.set(name, value)
+    assert list(doc.user_data) == keys, "nothing is left behind"
+    np.testing.assert_array_equal(doc._.elmo_vectors, before)
+
+
+def test_a_row_that_is_kept_does_not_keep_the_others(make_nlp: Make) -> None:
+    doc = make_nlp(keep_layers=True)(TEXT)
+    whole, layers = doc._.elmo_vectors, doc._.elmo_layers
+    for obj in (doc[1], doc[1:3]):
+        for name in ("elmo", "elmo_vectors", "elmo_layers"):
+            if not obj.has_extension(name):
+                continue
+            array = obj._.get(name)
+            assert not np.shares_memory(array, whole)
+            assert not np.shares_memory(array, layers)
+            owner = array if array.base is None else array.base
+            assert owner.nbytes == array.nbytes
+    kept, vectors = doc[1]._.elmo, weakref.ref(whole.base)
+    row = whole[1].copy()
+    doc._.elmo_vectors = None
+    del whole, layers
+    assert vectors() is None, "freed, though a row is kept"
+    np.testing.assert_array_equal(kept, row)
+
+
+def test_attributes_without_a_component(nlp: Language, tmp_path: Path) -> None:
+    binary = DocBin(store_user_data=True, docs=[nlp(TEXT)])
+    binary.to_disk(tmp_path / "docs.spacy")
+    script = """
+import sys
+import spacy
+from spacy.tokens import Doc, DocBin
+import spacy_elmo
+(doc,) = DocBin().from_disk(sys.argv[1]).get_docs(spacy.blank("en").vocab)
+assert not Doc.has_extension("elmo")
+spacy_elmo.register_attributes()
+spacy_elmo.register_attributes()
+print(doc._.elmo_vectors.shape, doc[5]._.elmo_similarity(doc[9]))
+for name in ("elmo", "elmo_vectors", "elmo_layers", "elmo_similarity"):
+    Doc.remove_extension(name)
+spacy_elmo.set_hooks(doc)
+print(doc._.elmo.shape, doc[5].similarity(doc[9]))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "docs.spacy")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    doc = nlp(TEXT)
+    shape, pooled = result.stdout.splitlines()
+    expected = doc[5]._.elmo_similarity(doc[9])
+    assert shape.startswith(f"({len(doc)}, {WIDTH})")
+    assert pooled.startswith(f"({WIDTH},)")
+    for line in (shape, pooled):
+        assert float(line.split()[-1]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_same_word_in_other_context_is_less_than_one(nlp: Language) -> None:

@@ -30,7 +30,7 @@ def numbered(
     vocab: Vocab, words: list[str], first: int, *, spaces: list[bool] | None = None
 ) -> Doc:
     """A Doc whose rows are [first], [first + 1] ..."""
-    attributes.register("elmo")
+    attributes.register_attributes("elmo")
     doc = Doc(vocab, words=words, spaces=spaces)
     rows = np.arange(first, first + len(words), dtype=np.float32)[:, None]
     rows[[token.is_space for token in doc]] = 0

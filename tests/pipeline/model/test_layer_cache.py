@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,44 @@ def test_forked_workers_read_it(weights: Path, kind: str, monkeypatch: pytest.Mo
     assert [[token.tag_ for token in doc] for doc in docs] == alone
     losses = [nlp.update(examples, sgd=Adam(0.001), losses={})["tagger_0"] for _ in range(2)]
     assert np.isfinite(losses).all()
+
+
+def test_many_threads_get_and_put_at_once(kind: str) -> None:
+    """Each layer says whose it is; there is room for some of the sentences only."""
+    sentences = [[f"w{k}"] * (1 + k % 5) for k in range(60)]
+    arrays = [np.full((2, len(words), 8), k, dtype=np.float32) for k, words in enumerate(sentences)]
+    cache = LayerCache(kind, sum(array.nbytes for array in arrays[:40]))
+
+    def work(seed: int) -> int:
+        found = 0
+        for k in np.random.default_rng(seed).permutation(len(sentences) * 10).tolist():
+            k %= len(sentences)
+            layers = cache.get(sentences[k])
+            if layers is None:
+                cache.put(sentences[k], arrays[k])
+            else:
+                np.testing.assert_array_equal(layers, arrays[k])
+                found += 1
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(8))) > 0
+    kept = [
+        array
+        for words, array in zip(sentences, arrays, strict=True)
+        if cache.get(words) is not None
+    ]
+    assert len(kept) == len(cache)
+    # A sentence that two threads computed is kept, and counted, once.
+    assert cache.n_bytes == sum(array.nbytes for array in kept) <= cache.max_bytes
+
+
+def test_a_paused_cache_neither_gives_nor_takes(kind: str) -> None:
+    cache = LayerCache(kind, ROOM)
+    layers = np.ones((1, 1, 1), dtype=np.float32)
+    cache.put(["a"], layers)
+    with cache.paused():
+        assert cache.get(["a"]) is None
+        cache.put(["b"], layers)
+    assert cache.get(["b"]) is None
+    np.testing.assert_array_equal(cache.get(["a"]), layers)
