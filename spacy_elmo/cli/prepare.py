@@ -12,7 +12,7 @@ def prepare(
         ...,
         metavar="INPUT",
         help="Plain text, one paragraph per line; .jsonl with a text or tokens in every line; "
-        ".spacy. All but .spacy also as .gz, .bz2, .xz. - is the standard input.",
+        ".conllu; .spacy. All but .spacy also as .gz, .bz2, .xz. - is the standard input.",
     ),
     output: Path = typer.Argument(..., metavar="OUTPUT", help="Folder to make."),
     lang: str = typer.Option("en", "--lang", "-l", help="Language whose tokenizer is used."),

@@ -45,8 +45,9 @@ def prepare(
 
     Args:
         inputs: Files: plain text, one paragraph per line; `.jsonl` with a `text` (paragraphs, one
-            per line) or `tokens` (the words of a sentence) in every line; `.spacy`. The first two
-            also as `.gz`, `.bz2` or `.xz`. `-` is the standard input, as plain text.
+            per line) or `tokens` (the words of a sentence) in every line; `.conllu`; `.spacy`. All
+            but the last also as `.gz`, `.bz2` or `.xz`. UTF-8, or UTF-16 with its byte order mark.
+            `-` is the standard input, as plain text.
         output: Folder to make.
         language: Language whose tokenizer is used; sentences are found as by the `sentencizer`.
         pipeline: Name or path of a pipeline to find words and sentences instead (sentences as by
