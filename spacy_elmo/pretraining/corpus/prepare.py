@@ -14,6 +14,8 @@ from typing import Any
 
 from spacy_elmo.errors import CorpusError
 from spacy_elmo.files import put_directory, write_json
+from spacy_elmo.pretraining.corpus.checks import META_FILE
+from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.ranking import order_types
 from spacy_elmo.pretraining.corpus.reading import check_inputs, read_blocks
 from spacy_elmo.pretraining.corpus.running_text import RunningText
@@ -91,7 +93,7 @@ def prepare(
         )
         meta = text.write(types, n_vocabulary, max_characters)
         meta |= {"language": language, "pipeline": pipeline, "tokenized": tokenized}
-        write_json(partial / "corpus.json", meta)
+        write_json(partial / META_FILE, meta)
         put_directory(partial, output)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -101,6 +103,8 @@ def prepare(
 
 def _read_vocabulary(path: Path) -> list[str]:
     """The vocabulary of a file, or of a folder (a prepared corpus, a model) that holds one."""
+    if (path / META_FILE).is_file():
+        return Corpus(path).vocabulary
     path = path / VOCABULARY_FILE if path.is_dir() else path
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
@@ -113,7 +117,7 @@ def _make_room(output: Path, partial: Path, force: bool) -> None:
             raise FileExistsError(
                 f"{output} exists already: give another name, or force to replace it"
             )
-        if not (output / "corpus.json").is_file():
+        if not (output / META_FILE).is_file():
             raise FileExistsError(
                 f"{output} exists and is no prepared corpus, so it is not replaced"
             )
