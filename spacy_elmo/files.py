@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Collection, Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spacy_elmo.aside import aside_name, remove_leftover, workplace
 from spacy_elmo.errors import ElmoError, problem
 
 
@@ -80,14 +80,12 @@ def new_file(path: Path) -> Iterator[Path]:
         A name to write to; when the block ends well, what was written there is `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path)
-    try:
+    with workplace(path) as folder:
+        aside = folder / path.name
         yield aside
         _flush(aside)
         aside.replace(path)
         _flush(path.parent)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -103,13 +101,11 @@ def new_directory(path: Path, own_files: Collection[str]) -> Iterator[Path]:
     """
     path = path.resolve()  # a link to a directory keeps pointing to it
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path)
-    aside.mkdir()
-    try:
+    with workplace(path) as folder:
+        aside = folder / path.name
+        aside.mkdir()
         yield aside
         put_directory(aside, path, own_files)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def put_directory(new: Path, path: Path, own_files: Collection[str] | None = None) -> None:
@@ -119,12 +115,12 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
     leaves nothing here, and both the old and the new one beside it, whole.
 
     Args:
-        new: The directory, in the same folder.
+        new: The directory, in the same file system.
         path: Its name to be; a directory that bears it is replaced.
         own_files: Names of the files that a directory of this kind holds: any others (a model
             card, say) move from the old one to the new one. None: nothing of the old one stays.
     """
-    old = _aside(path)
+    old = aside_name(path)
     for file in new.iterdir():
         _flush(file)
     _flush(new)
@@ -143,7 +139,7 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
         for file in old.iterdir():
             if file.name not in own_files:
                 file.rename(path / file.name)
-    shutil.rmtree(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -160,10 +156,11 @@ def new_files(folder: Path, last: str) -> Iterator[Path]:
     Yields:
         A directory to write to; when the block ends well, its files are in `folder`.
     """
-    aside = folder / ".new.tmp"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftover(folder / ".new.tmp", folder)  # of an earlier version
+    with workplace(folder / last) as place:
+        aside = place / folder.resolve().name
+        aside.mkdir()
         yield aside
         files = sorted(aside.iterdir(), key=lambda file: (file.name == last, file.name))
         for file in files:
@@ -171,19 +168,6 @@ def new_files(folder: Path, last: str) -> Iterator[Path]:
         for file in files:
             file.replace(folder / file.name)
         _flush(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def remove_leftovers(folder: Path, pattern: str = "*") -> None:
-    """Remove what processes left that were killed within `new_file`.
-
-    Args:
-        folder: The folder. No other process writes to it now.
-        pattern: Names of the files that were to be, as for `Path.glob`.
-    """
-    for left in folder.glob(f".{pattern}.????????.tmp"):
-        left.unlink()
 
 
 def make_room(path: Path, n_bytes: int) -> None:
@@ -205,11 +189,6 @@ def make_room(path: Path, n_bytes: int) -> None:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _aside(path: Path) -> Path:
-    """A new name in the same folder: only there is a rename a single step."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _flush(path: Path) -> None:

@@ -13,7 +13,6 @@ from spacy_elmo.files import (
     new_files,
     put_directory,
     read_json,
-    remove_leftovers,
     write_json,
     write_text,
 )
@@ -122,10 +121,3 @@ def test_the_last_of_several_files_comes_last(
         for name in ("a", "config.json", "weights"):
             (aside / name).touch()
     assert moved == ["a", "weights", "config.json"]
-
-
-def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
-    for name in (".step-1.bin.0123abcd.tmp", ".other.0123abcd.tmp", "step-1.bin", ".hidden"):
-        (tmp_path / name).touch()
-    remove_leftovers(tmp_path, "step-*")
-    assert names(tmp_path) == [".hidden", ".other.0123abcd.tmp", "step-1.bin"]

@@ -7,7 +7,6 @@ is never more than the table of types and a few blocks of text.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from spacy_elmo.errors import CorpusError
 from spacy_elmo.files import put_directory, write_json
 from spacy_elmo.pretraining.corpus.checks import META_FILE
 from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.partial import partial_folder
 from spacy_elmo.pretraining.corpus.ranking import order_types
 from spacy_elmo.pretraining.corpus.reading import check_inputs, read_blocks
 from spacy_elmo.pretraining.corpus.running_text import RunningText
@@ -61,7 +61,8 @@ def prepare(
             held-out text; `max_vocab` and `min_count` then do nothing.
         max_characters: Characters (bytes) per word, the two word boundaries among them.
         n_process: Processes; -1 for all cores.
-        force: Replace an existing corpus, or the remains of a run that was killed.
+        force: Replace an existing corpus, or the remains of a run that was killed; never what
+            another run is at work on.
         advance: Called with the number of bytes (of files as stored) read since the last call.
 
     Returns:
@@ -70,7 +71,8 @@ def prepare(
     Raises:
         CorpusError: For unusable input or vocabulary, or input without a single word.
         ValueError: For unusable options.
-        FileExistsError: If the output is there, and may not be replaced.
+        FileExistsError: If the output is there, and may not be replaced, or another run is at
+            work on it.
         FileNotFoundError: If an input or the vocabulary is not there.
         ChildProcessError: If a worker process is killed.
     """
@@ -81,9 +83,7 @@ def prepare(
         raise ValueError(f"max_vocab must be at least 3, not {max_vocab}")
     known = None if vocabulary is None else _read_vocabulary(Path(vocabulary))
     output = Path(output)
-    partial = output.with_name(output.name + ".partial")
-    _make_room(output, partial, force)
-    try:
+    with partial_folder(output, force) as partial:
         blocks = read_blocks(sources, advance)
         with RunningText(partial) as text:
             for parts, counts in segment_blocks(blocks, Settings(language, pipeline), n_process):
@@ -95,9 +95,6 @@ def prepare(
         meta |= {"language": language, "pipeline": pipeline, "tokenized": tokenized}
         write_json(partial / META_FILE, meta)
         put_directory(partial, output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return meta
 
 
@@ -109,23 +106,3 @@ def _read_vocabulary(path: Path) -> list[str]:
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     return read_vocabulary(path, special="first", error=CorpusError)
-
-
-def _make_room(output: Path, partial: Path, force: bool) -> None:
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        if not force:
-            raise FileExistsError(
-                f"{output} exists already: give another name, or force to replace it"
-            )
-        if not (output / META_FILE).is_file():
-            raise FileExistsError(
-                f"{output} exists and is no prepared corpus, so it is not replaced"
-            )
-    if partial.exists():
-        if not force:
-            raise FileExistsError(
-                f"{partial} exists: another run is at work on it, or was killed; in that case "
-                "delete it, or force to start again"
-            )
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)

@@ -21,8 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spacy_elmo.aside import remove_leftovers
 from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
-from spacy_elmo.files import new_file, remove_leftovers
+from spacy_elmo.files import new_file
 
 FORMAT = "spacy-elmo.checkpoint"
 VERSION = "1"
