@@ -19,7 +19,7 @@ from spacy_elmo.pretraining.report.metrics import gain
 from spacy_elmo.pretraining.report.output import write_output
 from spacy_elmo.pretraining.run.checkpoint import saying_what_is_safe
 from spacy_elmo.pretraining.run.distributed import Group
-from spacy_elmo.pretraining.run.events import Event, Message, Phase, Stopped
+from spacy_elmo.pretraining.run.events import Event, Message, Phase, Started, Stopped
 from spacy_elmo.pretraining.run.finish import INITIAL_STATE, Results
 from spacy_elmo.pretraining.run.interrupt import Interrupt
 from spacy_elmo.pretraining.run.loop import Trainer
@@ -95,6 +95,8 @@ def pretrain(
                     log(event)
                 if progress is not None:
                     progress(event)
+                    if isinstance(event, Started) and log.damage is not None:
+                        progress(Message(log.damage))
         group.leave()
     return finished
 

@@ -24,9 +24,11 @@ from torch import Tensor
 from spacy_elmo.aside import remove_leftovers
 from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
 from spacy_elmo.files import new_file
+from spacy_elmo.pretraining.run.checks import check_values
 
 FORMAT = "spacy-elmo.checkpoint"
 VERSION = "1"
+COUNTS = ("step", "tokens")
 # Older ones are removed when one is written.
 KEPT = 2
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
@@ -104,16 +106,33 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
     if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
         raise CheckpointError(f"{path}: not a checkpoint of version {VERSION} of this package")
-    text = metadata["state"]
-    if str(_checksum(tensors, text)) != metadata["checksum"]:
+    text = metadata.get("state", "")
+    if str(_checksum(tensors, text)) != metadata.get("checksum"):
         raise DamagedCheckpoint(f"{path}: damaged: its checksum does not match its contents")
-    return Checkpoint(tensors, json.loads(text))
+    try:
+        state = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{path}: damaged: its state is no JSON ({error})") from error
+    if not isinstance(state, dict):
+        raise DamagedCheckpoint(f"{path}: damaged: its state is no object of keys")
+    try:
+        check_values(state, COUNTS)
+    except DamagedCheckpoint as error:
+        raise DamagedCheckpoint(f"{path}: damaged: {error}") from error
+    return Checkpoint(tensors, state)
 
 
 def checksum(path: Path) -> str:
-    """The checksum that a checkpoint says of itself: by it two are the same."""
-    with safe_open(path, framework="pt") as file:
-        return str((file.metadata() or {})["checksum"])
+    """The checksum that a checkpoint says of itself: by it two are the same.
+
+    Raises:
+        CheckpointError: If it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {})["checksum"])
+    except (SafetensorError, OSError, KeyError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
 
 
 @contextmanager

@@ -173,13 +173,23 @@ class Trainer:
                     damaged.append(path)
                 continue
             check_same_run(path, saved.state, self.training)
+            try:
+                self.training.check(saved)
+            except DamagedCheckpoint as error:
+                yield Message(f"{path}: damaged: {error}. Going back to the one before it.")
+                damaged.append(path)
+                continue
             self.training.restore(saved)
             break
         else:
             if paths:
+                advice = (
+                    "remove them to begin anew"
+                    if len(damaged) == len(paths)
+                    else "make them readable, or train into another folder"
+                )
                 raise CheckpointError(
-                    f"none of the checkpoints in {self.checkpoint_folder} can be read: remove them "
-                    "to begin anew"
+                    f"none of the checkpoints in {self.checkpoint_folder} can be read: {advice}"
                 )
         (first,) = self.group.agree([self.training.step])
         if first != self.training.step:
