@@ -29,7 +29,8 @@ def lock(path: Path) -> int | None:
     """
     if sys.platform == "win32":
         raise NoLocks("this system locks no directories")
-    handle = os.open(path, os.O_RDONLY)
+    # A network file system asks for a file that may be written.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -71,9 +71,9 @@ def evaluate(
             "unknown_rate": found.unknown_rate,
             "state": state or lm.initial_state,
         }
+    if output is not None:  # before anything is shown, which may fail
+        write_json(output, figures, allow_nan=True)
     average = ["average"] if lm.config.bidirectional else []
     header = ["text", *lm.config.directions, *average, "tokens", "unknown"]
     typer.echo(f"Perplexity, sentences from the state {state or lm.initial_state!r}")
     msg.table(rows, header=header, divider=True, aligns=["l", *"r" * (len(header) - 1)])
-    if output is not None:
-        write_json(output, figures, allow_nan=True)

@@ -24,6 +24,8 @@ from spacy_elmo.pretraining.run.events import (
 class Progress:
     """Tells the events of a training on standard error: a bar if tqdm is installed, else lines.
 
+    Where that fails it falls silent, and the training goes on.
+
     Args:
         seconds: Between two plain lines.
     """
@@ -33,7 +35,8 @@ class Progress:
         self.last = time.monotonic()
         self.heldout: dict[str, str] = {}
         self.bar: Any = None
-        if sys.stderr.isatty():
+        self.failed = False
+        if sys.stderr is not None and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
             except ImportError:
@@ -43,6 +46,14 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Tell an event."""
+        if self.failed:
+            return
+        try:
+            self._tell(event)
+        except (OSError, ValueError):  # nobody reads any more, or a character cannot be shown
+            self.failed = True
+
+    def _tell(self, event: Event) -> None:
         if isinstance(event, Step):
             self._update(event)
             return

@@ -78,9 +78,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A signal stopped the training; the same call goes on."""
+    """A signal (its number) stopped the training; the same call goes on."""
 
     step: int
+    signal: int = 0
 
 
 @dataclass(frozen=True)

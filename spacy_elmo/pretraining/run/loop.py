@@ -64,6 +64,7 @@ class Trainer:
         self.write = write
         self.n_threads = torch.get_num_threads()
         self._rollbacks = 0
+        self._signal = 0  # what the first process got, in every process
 
     def run(self) -> Iterator[Event]:
         """The whole of it, from the newest checkpoint to the written model.
@@ -79,9 +80,9 @@ class Trainer:
         resumed = yield from self.resume()
         if not resumed and self.training.init is not None:
             yield from self.measure()
-            (stop,) = self.group.agree([self.interrupt.received])
-            if stop:
-                yield Stopped(self.training.step)
+            (signal,) = self.group.agree([self.interrupt.signal])
+            if signal:
+                yield Stopped(self.training.step, int(signal))
                 return
         finished = yield from self.train()
         if finished and self.group.leads:
@@ -91,7 +92,7 @@ class Trainer:
             except Interrupted:
                 finished = False
         if not finished:
-            yield Stopped(self.training.step)
+            yield Stopped(self.training.step, self._signal or self.interrupt.signal)
 
     def resume(self) -> Generator[Event, None, bool]:
         """Go on from the newest good checkpoint; False if there is none.
@@ -218,7 +219,7 @@ class Trainer:
             share, stop, save, evaluate = self.group.agree(
                 [
                     training.share,
-                    self.interrupt.received,
+                    self.interrupt.signal,
                     now - saved >= config.checkpoint_seconds,
                     now - evaluated >= config.evaluate_seconds,
                 ]
@@ -227,6 +228,7 @@ class Trainer:
                 if not losses.finite():
                     return "diverged"
                 if share >= 1.0 or stop:
+                    self._signal = int(stop)
                     return "done" if share >= 1.0 else "stopped"
                 if evaluate:
                     yield from self.measure(config.evaluate_tokens)
