@@ -79,6 +79,7 @@ def new_file(path: Path) -> Iterator[Path]:
     Yields:
         A name to write to; when the block ends well, what was written there is `path`.
     """
+    path = place_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with workplace(path) as folder:
         aside = folder / path.name
@@ -89,17 +90,24 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_directory(path: Path, own_files: Collection[str]) -> Iterator[Path]:
+def new_directory(path: Path, own_files: Collection[str], last: str) -> Iterator[Path]:
     """Write a directory of files: completely, or not at all.
+
+    One that is empty, or that this process stands in, stays and is filled file by file.
 
     Args:
         path: The directory. The caller has made sure that one which exists may be replaced.
         own_files: Names of the files that a directory of this kind holds, see `put_directory`.
+        last: Name of the file that comes last where files come one by one.
 
     Yields:
         A directory to write to; when the block ends well, it is `path`.
     """
-    path = path.resolve()  # a link to a directory keeps pointing to it
+    path = place_of(path)
+    if stays(path):
+        with new_files(path, last, own_files) as aside:
+            yield aside
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with workplace(path) as folder:
         aside = folder / path.name
@@ -143,7 +151,7 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
 
 
 @contextmanager
-def new_files(folder: Path, last: str) -> Iterator[Path]:
+def new_files(folder: Path, last: str, own_files: Collection[str] = ()) -> Iterator[Path]:
     """Write several files into a folder that keeps what else it holds.
 
     Each file appears complete. A process that dies between two of them leaves files of the old and
@@ -152,22 +160,60 @@ def new_files(folder: Path, last: str) -> Iterator[Path]:
     Args:
         folder: The folder; made if it is missing.
         last: Name of the file that comes last: who finds it finds all the others.
+        own_files: Names of files that go, if they are not among the new ones.
 
     Yields:
         A directory to write to; when the block ends well, its files are in `folder`.
     """
+    folder = place_of(folder)
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftover(folder / ".new.tmp", folder)  # of an earlier version
     with workplace(folder / last) as place:
-        aside = place / folder.resolve().name
+        aside = place / folder.name
         aside.mkdir()
         yield aside
-        files = sorted(aside.iterdir(), key=lambda file: (file.name == last, file.name))
-        for file in files:
-            _flush(file)
-        for file in files:
-            file.replace(folder / file.name)
-        _flush(folder)
+        move_files(aside, folder, last, own_files)
+
+
+def move_files(new: Path, folder: Path, last: str, own_files: Collection[str] = ()) -> None:
+    """Move finished files into a folder, each in one step.
+
+    Args:
+        new: Where they are, in the same file system.
+        folder: The folder.
+        last: Name of the file that comes last.
+        own_files: Names of files that go, if they are not among the new ones.
+    """
+    files = sorted(new.iterdir(), key=lambda file: (file.name == last, file.name))
+    for file in files:
+        _flush(file)
+    for name in {*own_files} - {file.name for file in files}:
+        (folder / name).unlink(missing_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+    _flush(folder)
+
+
+def place_of(path: Path) -> Path:
+    """Where something is that is to be written under a name: links are followed.
+
+    Raises:
+        FileNotFoundError: For a relative name in a folder that was deleted.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path}: the current folder was deleted: change to one that exists, or give an "
+            "absolute path"
+        ) from error
+
+
+def stays(path: Path) -> bool:
+    """Whether a directory is to be filled, not replaced: it is empty, or the current one."""
+    if not path.is_dir():
+        return False
+    return path == place_of(Path()) or not any(path.iterdir())
 
 
 def make_room(path: Path, n_bytes: int) -> None:

@@ -20,7 +20,7 @@ from spacy_elmo.files import new_directory, new_file, new_files
 name, path = sys.argv[1], Path(sys.argv[2])
 ways = {
     "file": lambda: new_file(path),
-    "directory": lambda: new_directory(path, {"a"}),
+    "directory": lambda: new_directory(path, {"a"}, "a"),
     "files": lambda: new_files(path, last="a"),
 }
 with ways[name]() as aside:
@@ -84,7 +84,7 @@ def test_a_killed_writer(kind: str, tmp_path: Path) -> None:
             with new_file(path) as aside:
                 aside.write_text(content)
         elif kind == "directory":
-            with new_directory(path, {"a"}) as aside:
+            with new_directory(path, {"a"}, "a") as aside:
                 (aside / "a").write_text(content)
         else:
             with new_files(path, last="a") as aside:

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.files import place_of
 from spacy_elmo.formats import load
 from spacy_elmo.pretraining.adapt import adapt
 from spacy_elmo.pretraining.config import PretrainConfig
@@ -90,7 +91,7 @@ def stopped_by(
             f"{text.n_vocabulary} words: lower it, or set it to 0 for the full softmax"
         )
     out = Path(out)
-    _check_out(out)
+    _check_out(place_of(out))
     group = Group.join(device)
     lm, first = None, []
     if init is not None:
@@ -99,7 +100,7 @@ def stopped_by(
     for one in filter(None, (text, held)):
         _check_characters(one, config)
     name = None if init is None else Path(init).resolve().name
-    folder = out / TRAINING
+    folder = place_of(out) / TRAINING
     signal, log = 0, Log(folder / LOG)
     with ExitStack() as held_open:
         if group.leads:
@@ -135,9 +136,10 @@ def _with_gain(events: Iterator[Event], log: Path) -> Iterator[Event]:
 
 
 def _write(training: TrainingState, out: Path, results: Results) -> Path:
-    card = write_card(training.lm, training.config, _summary(training, results), out.resolve().name)
-    with saying_what_is_safe(f"the model into {out}", out / TRAINING / "checkpoints"):
-        write_output(training.lm, out, card, read_log(out / TRAINING / LOG))
+    place = place_of(out)
+    card = write_card(training.lm, training.config, _summary(training, results), place.name)
+    with saying_what_is_safe(f"the model into {out}", place / TRAINING / "checkpoints"):
+        write_output(training.lm, place, card, read_log(place / TRAINING / LOG))
     return out
 
 
@@ -164,6 +166,8 @@ def _training(
 
 
 def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: give the name of a folder")
     if out.exists() and not (out / TRAINING).is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} exists and is no folder of a training: choose another name")
 

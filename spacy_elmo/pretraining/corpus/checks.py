@@ -73,6 +73,8 @@ def map_array(path: Path, dtype: type[np.generic], *shape: int) -> Array:
     try:
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
         found, n_bytes = (array.dtype, array.shape), array.nbytes
+    except PermissionError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # damaged headers fail in many ways, all meaning the same
         raise CorpusError(
             f"{path} is cut short or no array: {error or type(error).__name__}. {_AGAIN}"

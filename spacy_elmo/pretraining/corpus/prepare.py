@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.errors import CorpusError
-from spacy_elmo.files import put_directory, write_json
+from spacy_elmo.files import write_json
 from spacy_elmo.pretraining.corpus.checks import META_FILE
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.partial import partial_folder
@@ -42,7 +42,8 @@ def prepare(
     """Turn text into a prepared corpus, for `Corpus` to read.
 
     The same input and options give the same bytes, whatever the number of processes. The folder
-    appears when it is complete: until then it is called `<output>.partial`. Raw text and `.spacy`
+    appears when it is complete: until then it is called `<output>.partial` (one that is there, and
+    empty, is filled then). Raw text and `.spacy`
     files need spaCy; text that is already tokenised does not.
 
     Args:
@@ -82,8 +83,7 @@ def prepare(
     if max_vocab < 3:
         raise ValueError(f"max_vocab must be at least 3, not {max_vocab}")
     known = None if vocabulary is None else _read_vocabulary(Path(vocabulary))
-    output = Path(output)
-    with partial_folder(output, force) as partial:
+    with partial_folder(Path(output), force) as partial:
         blocks = read_blocks(sources, advance)
         with RunningText(partial) as text:
             for parts, counts in segment_blocks(blocks, Settings(language, pipeline), n_process):
@@ -94,7 +94,6 @@ def prepare(
         meta = text.write(types, n_vocabulary, max_characters)
         meta |= {"language": language, "pipeline": pipeline, "tokenized": tokenized}
         write_json(partial / META_FILE, meta)
-        put_directory(partial, output)
     return meta
 
 

@@ -7,6 +7,7 @@ all random numbers follow from the step. A checksum guards against a file that w
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import zlib
@@ -149,9 +150,22 @@ def saying_what_is_safe(what: str, folder: Path) -> Iterator[None]:
         good = found(folder)
         kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint"
         raise OSError(
-            f"cannot write {what} ({error}); {kept}. Make room and run the same command again "
-            "to go on from there"
+            f"cannot write {what} ({error}); {kept}. {_advice(error)} and run the same command "
+            "again to go on from there"
         ) from error
+
+
+def _advice(error: OSError) -> str:
+    """What to do about an error of writing."""
+    number = error.errno
+    told = re.search(r"os error (\d+)", str(error))  # as safetensors tells it
+    if number is None and told is not None:
+        number = int(told[1])
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "Make room"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Make it writable"
+    return "Put that right"
 
 
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> int:
