@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -45,6 +46,47 @@ def test_the_picture_shows_every_curve() -> None:
     numbers = [float(part) for line in lines for point in line for part in point.split(",")]
     assert min(numbers) > 0.0
     assert max(numbers) < 720.0
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        (325.0, 440.0),
+        (340.0,),
+        (1.0, 1.0),
+        (1.0, 1.2),
+        (3.0, 4.0),
+        (5.2, 9.7),
+        (1.5, 1e9),
+        (2.0, float("inf")),
+        (99.0, 101.0),
+        (123456.0, 234567.0),
+    ],
+)
+def test_there_are_always_some_ticks_and_never_many(found: tuple[float, ...]) -> None:
+    entries = [{"step": k, "tokens": k, "heldout": [value]} for k, value in enumerate(found)]
+    root = ElementTree.fromstring(draw(entries, "x"))
+    texts = [e for e in root.iter(f"{SVG}text") if e.get("text-anchor") == "end"]
+    heights = [float(e.get("y", "")) for e in texts]
+    assert 2 <= len(heights) <= 11
+    assert heights == sorted(set(heights), reverse=True)
+    assert min(a - b for a, b in itertools.pairwise(heights)) > 12  # the font's size
+    assert all(40 <= height <= 380 for height in heights)
+    numbers = [float(e.text or "") for e in texts]
+    assert numbers == sorted(set(numbers))
+    along = [e for e in root.iter(f"{SVG}text") if e.get("text-anchor") == "middle"]
+    assert len(along) >= 3
+
+
+def test_a_single_point_shows() -> None:
+    for tokens in (0, 300):  # before the first step, and after the last
+        root = ElementTree.fromstring(
+            draw([{"step": 1, "tokens": tokens, "heldout": [9.0, 9.5]}], "x")
+        )
+        points = list(root.iter(f"{SVG}circle"))
+        assert [point.get("fill") for point in points] == ["#1f77b4", "#d95f02"]
+        assert all(64 <= float(point.get("cx", "")) <= 700 for point in points)
+    assert len(list(ElementTree.fromstring(draw(ENTRIES, "x")).iter(f"{SVG}circle"))) == 2
 
 
 def test_a_picture_of_nothing_is_a_picture() -> None:
