@@ -44,6 +44,7 @@ def evaluate(
     lm = load(model, device=usable_device(device))
     rows, figures = [], {}
     for text in texts:
+        typer.echo(f"Measuring {Path(text).name}", err=True)
         found = measure(
             lm,
             text,

@@ -36,8 +36,9 @@ def pretrain(
     from spacy_elmo.pretraining.report.progress import Progress
 
     made = read_config(config, epochs, tokens, seconds)
-    signal = stopped_by(
-        corpus, out, made, heldout=heldout, init=init, device=device, progress=Progress()
-    )
+    with Progress() as progress:
+        signal = stopped_by(
+            corpus, out, made, heldout=heldout, init=init, device=device, progress=progress
+        )
     if signal:
         raise typer.Exit(128 + signal)

@@ -37,15 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         config = read_config(given.config, given.epochs, given.tokens, given.seconds)
-        signal = stopped_by(
-            given.corpus,
-            given.out,
-            config,
-            heldout=given.heldout,
-            init=given.init,
-            device=given.device,
-            progress=Progress(),
-        )
+        with Progress() as progress:
+            signal = stopped_by(
+                given.corpus,
+                given.out,
+                config,
+                heldout=given.heldout,
+                init=given.init,
+                device=given.device,
+                progress=progress,
+            )
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

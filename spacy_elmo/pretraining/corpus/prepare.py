@@ -38,6 +38,7 @@ def prepare(
     n_process: int = 1,
     force: bool = False,
     advance: Callable[[int], object] = lambda size: None,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Turn text into a prepared corpus, for `Corpus` to read.
 
@@ -65,6 +66,7 @@ def prepare(
         force: Replace an existing corpus, or the remains of a run that was killed; never what
             another run is at work on.
         advance: Called with the number of bytes (of files as stored) read since the last call.
+        tell: Is given a line for what begins when all is read.
 
     Returns:
         What `corpus.json` holds: sizes, settings, and counts of what was dropped and repaired.
@@ -88,6 +90,7 @@ def prepare(
         with RunningText(partial) as text:
             for parts, counts in segment_blocks(blocks, Settings(language, pipeline), n_process):
                 text.add(parts, counts)
+        tell(f"Numbering {len(text.numbers):,} types and writing the corpus")
         types, n_vocabulary = order_types(
             text.occurrences(), max_vocab=max_vocab, min_count=min_count, vocabulary=known
         )

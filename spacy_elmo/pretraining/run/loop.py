@@ -13,6 +13,7 @@ from spacy_elmo.errors import CheckpointError, DamagedCheckpoint, TrainingError
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run import checkpoint as checkpoints
 from spacy_elmo.pretraining.run.events import (
+    Advanced,
     CheckpointWritten,
     Event,
     Measured,
@@ -32,6 +33,8 @@ from spacy_elmo.pretraining.run.resume import check_same_run
 # After a loss that is no number, training goes on from the last checkpoint with half the rate; so
 # many times without a new checkpoint in between before it gives up.
 MOST_ROLLBACKS = 5
+# Between two signs that it is at work.
+TOLD_SECONDS = 0.4
 
 
 class Trainer:
@@ -103,7 +106,8 @@ class Trainer:
                 one.
         """
         resumed = yield from self._restore()
-        yield Started(self.training.step, self.training.tokens, resumed)
+        training = self.training
+        yield Started(training.step, training.tokens, resumed, training.share)
         return resumed
 
     def train(self) -> Generator[Event, None, bool]:
@@ -211,6 +215,7 @@ class Trainer:
         training, config = self.training, self.config
         losses = RunningLoss(overflows=training.scale is not None)
         counted = saved = evaluated = time.monotonic()
+        told = 0.0
         for batch, windows in training.batches.ahead(training.step):
             # All time counts: also that of waiting for a batch, a device, or the held-out text.
             now = time.monotonic()
@@ -228,6 +233,7 @@ class Trainer:
                 if not losses.finite():
                     return "diverged"
                 if share >= 1.0 or stop:
+                    yield self._advanced(min(share, 1.0))
                     self._signal = int(stop)
                     return "done" if share >= 1.0 else "stopped"
                 if evaluate:
@@ -240,6 +246,9 @@ class Trainer:
             rate, before = training.rate(share), training.tokens
             summed = training.advance(batch, windows, rate)
             losses.add(*summed, training.tokens - before)
+            if now - told >= TOLD_SECONDS:
+                yield self._advanced(share)
+                told = now
             if training.step % config.log_every == 0:
                 if not losses.finite():
                     return "diverged"
@@ -247,6 +256,10 @@ class Trainer:
                     training.step, training.tokens, training.seconds, share, rate, *losses.means()
                 )
         raise AssertionError("batches never end")
+
+    def _advanced(self, share: float) -> Advanced:
+        training = self.training
+        return Advanced(training.step, training.tokens, training.seconds, share)
 
     def _roll_back(self) -> Iterator[Event]:
         self._rollbacks += 1

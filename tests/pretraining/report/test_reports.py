@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +17,7 @@ from spacy_elmo.pretraining.report.log import Log, read_log
 from spacy_elmo.pretraining.report.plot import curves, draw
 from spacy_elmo.pretraining.report.progress import Progress
 from spacy_elmo.pretraining.run.events import (
+    Advanced,
     CheckpointWritten,
     Measured,
     Message,
@@ -125,11 +129,70 @@ def test_lines_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_lines_of_a_short_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A first line soon, one time left and from the budget, the end at 100 %, then each phase."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    progress = Progress()
+    progress(Started(0, 0, False))
+    for seconds in range(1, 16):
+        now[0] += 1
+        progress(Advanced(seconds, 10 * seconds, float(seconds), seconds / 15.2))
+    progress(Advanced(16, 160, 15.2, 1.0))
+    for phase in ("perplexity on held-out text", "mean vector"):
+        progress(Phase(phase))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "Training begins",
+        "13.16% step 2 tokens 20 left 0:00:13",
+        "100.00% step 16 tokens 160 left 0:00:00",
+        "Last phases: perplexity on held-out text",
+        "Last phases: mean vector",
+    ]
+
+
+def test_the_bar_of_a_short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves before the first losses are known, ends at 100 %, and an error comes after it."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def drawn() -> str:
+        return terminal.getvalue().rpartition("\r")[2].strip()
+
+    def train(share: float) -> None:
+        with Progress() as progress:
+            progress(Started(0, 0, False))
+            now[0] += 3
+            progress(Advanced(9, 100, 3.0, 0.2))
+            assert drawn().startswith("20%|")
+            assert drawn().count("left=0:00:12") == 1
+            progress(Advanced(20, 200, 15.0 * share, share))
+            if share < 1.0:
+                raise OSError("full")
+            progress(Phase("mean vector"))
+
+    train(1.0)
+    assert "100%|" in terminal.getvalue()
+    with pytest.raises(OSError, match="full"):
+        train(0.5)
+    assert terminal.getvalue().endswith("\n")  # an error begins a line of its own
+
+
 def test_every_event_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress()
     events = {
-        Started(7, 3_000, False): "",
-        Started(7, 3_000, True): "Going on from step 7, 3,000 tokens",
+        Started(0, 0, False): "Training begins",
+        Started(7, 3_000, True, 0.25): "Going on from step 7, 3,000 tokens, 25% of the budget",
+        Started(8, 3_000, True, 1.0): "The budget is used up at step 8, 3,000 tokens: nothing is",
         RolledBack(9, 7, 0.5): "step 9: back to step 7, and on from there with 0.5 times",
         Phase("mean vector"): "mean vector",
         Measured(7, 3_000, 1.0, Perplexity((4.0,), 10, 1), "warm"): "from the warm state",
