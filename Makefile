@@ -2,7 +2,12 @@
 # make test   linters, types, the whole test suite
 # make bench  the tables of the README's performance section (ARGS="--full" for every size)
 #
-# Each creates .venv with the pinned versions of constraints.txt when it is not there yet.
+# make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
+# make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
+#                  numpy and safetensors only (pytest, hypothesis and pytest-timeout for the tests)
+# make gpu-unpack  the weights that came back, as a native directory
+#
+# Each of the first three, and gpu-pack and gpu-unpack, creates .venv with the pinned versions of constraints.txt when it is not there yet.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +16,17 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff
 
-.PHONY: demo test bench
+GPU_PYTHON ?= python3
+GPU_SECONDS ?= 480
+GPU_CONFIG ?= configs/pretrain_en_md.json
+GPU_PARTS ?= build/gpu/parts
+GPU_WORK ?= build/gpu/work
+GPU_OUT ?= build/gpu/en_elmo_md
+CORPUS ?= corpus/train
+HELDOUT ?= corpus/heldout
+MODEL ?= build/en_elmo_md
+
+.PHONY: demo test bench gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -24,6 +39,24 @@ test: $(VENV)/.test-tools
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
+
+gpu: gpu-test gpu-bench gpu-train
+
+gpu-test:
+	$(GPU_PYTHON) -m pytest -q tests/pretraining/gpu -k "cuda or triton"
+
+gpu-bench:
+	$(GPU_PYTHON) -m benchmarks.gpu $(GPU_PARTS)
+
+gpu-train:
+	$(GPU_PYTHON) -m spacy_elmo.pretraining.gpu train $(GPU_PARTS) $(GPU_WORK) $(GPU_OUT) \
+		--config $(GPU_CONFIG) --seconds $(GPU_SECONDS)
+
+gpu-pack: $(VENV)/.installed
+	$(BIN)/python -m spacy_elmo.pretraining.gpu pack $(CORPUS) $(GPU_PARTS) --heldout $(HELDOUT)
+
+gpu-unpack: $(VENV)/.installed
+	$(BIN)/python -m spacy_elmo.pretraining.gpu unpack $(GPU_OUT)/*.tar.* $(MODEL)
 
 # The build tools come first: without build isolation, pip can fetch no second, unpinned PyTorch.
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""The rows of the benchmark that need a GPU: `python -m benchmarks.gpu CORPUS`.
+"""The rows of the benchmark that need a GPU: `python -m benchmarks.gpu PARTS`.
 
 Prints each figure as soon as it is there. Needs PyTorch, numpy and safetensors only.
 """
@@ -6,6 +6,7 @@ Prints each figure as soon as it is there. Needs PyTorch, numpy and safetensors 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ import torch
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.gpu.parts import unpack_corpus
 from spacy_elmo.pretraining.gpu.state import DeviceTraining
 from spacy_elmo.pretraining.run.distributed import Group
 
@@ -143,17 +145,20 @@ def learning(corpus: Corpus, config: PretrainConfig, budget: float) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the rows."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path, help="prepared corpus")
+    parser.add_argument("parts", type=Path, help="folder of a packed corpus (make gpu-pack)")
     parser.add_argument("--profile", action="store_true", help="where the time of a step goes")
     parser.add_argument("--learning", type=float, default=0.0, help="seconds a learning rate")
     given = parser.parse_args(arguments)
     print(torch.cuda.get_device_name(), torch.__version__)
     ceilings()
-    corpus = Corpus(given.corpus)
-    for n_cells, n_rows in SIZES:
-        training_rate(corpus, config_of(n_cells, n_rows), profile=given.profile and n_rows == 4096)
-    for rate in (0.003, 0.006) if given.learning else ():
-        learning(corpus, replace(config_of(1024, 2048), learning_rate=rate), given.learning)
+    with tempfile.TemporaryDirectory() as folder:
+        unpack_corpus([given.parts / "train-00.tar"], Path(folder))
+        corpus = Corpus(folder)
+        for n_cells, n_rows in SIZES:
+            config = config_of(n_cells, n_rows)
+            training_rate(corpus, config, profile=given.profile and n_rows == SIZES[0][1])
+        for rate in (0.003, 0.006) if given.learning else ():
+            learning(corpus, replace(config_of(*SIZES[1]), learning_rate=rate), given.learning)
 
 
 if __name__ == "__main__":

@@ -264,10 +264,6 @@ def test_rooms_side_by_side_have_no_circles(package: str) -> None:
     assert circles(graph_of(pairs, room_in(package))) == []
 
 
-def test_nobody_imports_a_command() -> None:
-    assert [pair for pair in imports(ROOT) if pair.target.endswith("__main__")] == []
-
-
 @pytest.mark.parametrize(("room", "other"), APART)
 def test_rooms_that_do_not_know_each_other(room: str, other: str) -> None:
     known = modules(ROOT)

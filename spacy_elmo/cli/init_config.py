@@ -15,7 +15,7 @@ STATIC = "spacy.Tok2VecListener.v1"
 LISTENER = "spacy-elmo.ElmoListener.v1"
 EMBED = "spacy-elmo.ElmoEmbed.v1"
 FEATURES_WIDTH = 96  # as in spaCy's small tok2vec
-PACKAGED = "en_elmo_sm"
+DEFAULT = "en_elmo_sm"
 
 
 def init_config(
@@ -25,7 +25,7 @@ def init_config(
         "tagger,parser,ner", "--pipeline", "-p", help="Pipes to train, separated by commas."
     ),
     weights: str = typer.Option(
-        PACKAGED, "--weights", "-w", help="Name or path of the language model's weights."
+        DEFAULT, "--weights", "-w", help="Name or path of the language model's weights."
     ),
     width: int = typer.Option(
         128,
@@ -50,6 +50,8 @@ def init_config(
     """
     from wasabi import msg
 
+    from spacy_elmo.formats.loading import PACKAGED
+
     to_stdout = str(output) == "-"
     if not to_stdout and output.exists() and not force:
         raise FileExistsError(f"{output} exists: give another path, or --force to replace it")
@@ -63,8 +65,8 @@ def init_config(
         output.parent.mkdir(parents=True, exist_ok=True)
         config.to_disk(output)
         msg.good(f"Wrote {output}")
-    if lang != "en" and weights == PACKAGED:
-        text = f"{PACKAGED} was trained on English: give weights for {lang!r} with --weights"
+    if lang != "en" and weights in PACKAGED:
+        text = f"{weights} was trained on English: give weights for {lang!r} with --weights"
         typer.secho(text, fg="yellow", err=True)
 
 
@@ -72,7 +74,7 @@ def elmo_config(
     lang: str,
     pipeline: list[str],
     *,
-    weights: str = PACKAGED,
+    weights: str = DEFAULT,
     width: int | None = 128,
     depth: int = 4,
     features: bool = True,

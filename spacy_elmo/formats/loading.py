@@ -17,7 +17,7 @@ FORMATS = (
 )
 
 # Names of models that come with the package.
-PACKAGED = ("en_elmo_sm",)
+PACKAGED = ("en_elmo_sm", "en_elmo_md")
 MODELS = Path(__file__).parent.parent / "models"
 
 

@@ -105,8 +105,9 @@ def test_standard_output_is_the_config_alone(tmp_path: Path) -> None:
 
 def test_other_languages(tmp_path: Path) -> None:
     path = tmp_path / "config.cfg"
-    result = init_config(path, "--lang", "de", "--pipeline", "tagger")
-    assert "trained on English" in result.output
+    for weights in ("en_elmo_md", "en_elmo_sm"):
+        result = init_config(path, "-l", "de", "-p", "tagger", "-w", weights, "--force")
+        assert f"{weights} was trained on English" in result.output
     assert load_config(path)["nlp"]["lang"] == "de"
     result = init_config(path, "-l", "de", "-p", "tagger", "-w", "some/dir", "--force")
     assert "trained on English" not in result.output

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.token_encoder import CharCNN
+from spacy_elmo.bilm.walk import walk
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.gpu.distinct import SHORT, DistinctTypes
 from spacy_elmo.pretraining.gpu.layer import run_layer
@@ -165,22 +167,29 @@ class DeviceStep:
             factor *= config.unroll_steps
         vectors = vectors.detach().requires_grad_()
         read = vectors.to(dtype).index_select(0, places.reshape(-1))
-        values = read.view(*places.shape, -1)
         layers = self.lm.directions()[direction][1]
-        states, weights = [], list[Tensor]()
-        for number, layer in enumerate(layers):
-            values = self._drop(values)
+        weights: list[Tensor] = []
+
+        def recurrence(
+            layer: LSTMLayer, values: Tensor, h: Tensor, c: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor]:
             assert layer.projection is not None
             given = (layer.weight, layer.working_bias(), layer.projection)
             leaves = [value.detach().to(dtype).requires_grad_() for value in given]
-            weights += leaves
-            outputs, h, c = run_layer(
-                values, self.h[direction, number], self.c[direction, number], *leaves
-            )
-            skip = number > 0 and config.model.use_skip_connections
-            values = outputs + values if skip else outputs
-            states.append((h, c))
-        hidden = self._drop(values).flatten(0, 1)
+            weights.extend(leaves)
+            return run_layer(values, h, c, *leaves)
+
+        steps = walk(
+            recurrence,
+            layers,
+            read.view(*places.shape, -1),
+            self.h[direction],
+            self.c[direction],
+            skip=config.model.use_skip_connections,
+            dropout=self._drop,
+        )
+        outputs, last_h, last_c = zip(*steps, strict=True)
+        hidden = self._drop(outputs[-1]).flatten(0, 1)
         loss, d_hidden, d_weight, d_bias = sampled_gradients(
             hidden.detach(),
             softmax_weight,
@@ -195,9 +204,8 @@ class DeviceStep:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             assert parameter is not None
             parameter.grad = gradient.float()
-        for number, (h, c) in enumerate(states):
-            self.h[direction, number].copy_(h)
-            self.c[direction, number].copy_(c)
+        self.h[direction].copy_(torch.stack(last_h))
+        self.c[direction].copy_(torch.stack(last_c))
         self.losses[direction].copy_(loss)
         return d_vectors, d_weight, d_bias
 

@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file each, written aside and renamed, checked when read.
 
 A file holds every tensor a run needs to go on (weights, optimizer, LSTM state) and, as JSON in its
-metadata, everything else (step, tokens seen, time, config, corpus). The position in the data and
-all random numbers follow from the step. A checksum guards against a file that was cut or altered.
+metadata, everything else (step, tokens seen, time, the place in the text, config, corpus). All
+random numbers follow from the step. A checksum guards against a file that was cut or altered.
 """
 
 from __future__ import annotations
