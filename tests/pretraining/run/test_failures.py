@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import CheckpointError, TrainingError
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -245,6 +246,10 @@ def test_going_on_from_other_weights_is_an_error(corpus: Corpus, tmp_path: Path)
     out = tmp_path / "out"
     assert _train(corpus, out, config(tokens=80), init=tmp_path / "first")
     assert "started from the weights `first`" in (out / "README.md").read_text("utf8")
+    means = [BiLM.from_pretrained(folder).mean_layers for folder in (tmp_path / "first", out)]
+    assert means[0] is not None
+    assert means[1] is not None  # of its own, not that of the weights it started from
+    assert not torch.equal(means[0], means[1])
     for init, message in ((tmp_path / "second", "from second"), (None, "from random weights")):
         with pytest.raises(CheckpointError, match=f"started from first, .* start {message}"):
             _train(corpus, out, config(tokens=160), init=init)
