@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Collection, Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spacy_elmo.aside import aside_name, remove_leftover, workplace
 from spacy_elmo.errors import ElmoError, problem
 
 
@@ -82,37 +82,41 @@ def new_file(path: Path) -> Iterator[Path]:
     Yields:
         A name to write to; when the block ends well, what was written there is `path`.
     """
+    path = place_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path)
-    try:
+    with workplace(path) as folder:
+        aside = folder / path.name
         yield aside
         _flush(aside)
         aside.replace(path)
         _flush(path.parent)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 @contextmanager
-def new_directory(path: Path, own_files: Collection[str]) -> Iterator[Path]:
+def new_directory(path: Path, own_files: Collection[str], last: str) -> Iterator[Path]:
     """Write a directory of files: completely, or not at all.
+
+    One that is empty, or that this process stands in, stays and is filled file by file.
 
     Args:
         path: The directory. The caller has made sure that one which exists may be replaced.
         own_files: Names of the files that a directory of this kind holds, see `put_directory`.
+        last: Name of the file that comes last where files come one by one.
 
     Yields:
         A directory to write to; when the block ends well, it is `path`.
     """
-    path = path.resolve()  # a link to a directory keeps pointing to it
+    path = place_of(path)
+    if stays(path):
+        with new_files(path, last, own_files) as aside:
+            yield aside
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path)
-    aside.mkdir()
-    try:
+    with workplace(path) as folder:
+        aside = folder / path.name
+        aside.mkdir()
         yield aside
         put_directory(aside, path, own_files)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def put_directory(new: Path, path: Path, own_files: Collection[str] | None = None) -> None:
@@ -123,7 +127,7 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
     both the old and the new one beside it, whole.
 
     Args:
-        new: The directory, in the same folder.
+        new: The directory, in the same file system.
         path: Its name to be; a directory that bears it is replaced.
         own_files: Names of the files that a directory of this kind holds: any others (a model
             card, say) are in the new one too. None: nothing of the old one stays.
@@ -142,7 +146,7 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
     if _exchange(new, path):
         old = new
     else:
-        old = _aside(path)
+        old = aside_name(path)
         path.rename(old)
         try:
             new.rename(path)
@@ -154,7 +158,7 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
 
 
 @contextmanager
-def new_files(folder: Path, last: str) -> Iterator[Path]:
+def new_files(folder: Path, last: str, own_files: Collection[str] = ()) -> Iterator[Path]:
     """Write several files into a folder that keeps what else it holds.
 
     Each file appears complete. A process that dies between two of them leaves files of the old and
@@ -163,34 +167,60 @@ def new_files(folder: Path, last: str) -> Iterator[Path]:
     Args:
         folder: The folder; made if it is missing.
         last: Name of the file that comes last: who finds it finds all the others.
+        own_files: Names of files that go, if they are not among the new ones.
 
     Yields:
         A directory to write to; when the block ends well, its files are in `folder`.
     """
-    aside = folder / ".new.tmp"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    folder = place_of(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftover(folder / ".new.tmp", folder)  # of an earlier version
+    with workplace(folder / last) as place:
+        aside = place / folder.name
+        aside.mkdir()
         yield aside
-        files = sorted(aside.iterdir(), key=lambda file: (file.name == last, file.name))
-        for file in files:
-            _flush(file)
-        for file in files:
-            file.replace(folder / file.name)
-        _flush(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        move_files(aside, folder, last, own_files)
 
 
-def remove_leftovers(folder: Path, pattern: str = "*") -> None:
-    """Remove what processes left that were killed within `new_file`.
+def move_files(new: Path, folder: Path, last: str, own_files: Collection[str] = ()) -> None:
+    """Move finished files into a folder, each in one step.
 
     Args:
-        folder: The folder. No other process writes to it now.
-        pattern: Names of the files that were to be, as for `Path.glob`.
+        new: Where they are, in the same file system.
+        folder: The folder.
+        last: Name of the file that comes last.
+        own_files: Names of files that go, if they are not among the new ones.
     """
-    for left in folder.glob(f".{pattern}.????????.tmp"):
-        left.unlink()
+    files = sorted(new.iterdir(), key=lambda file: (file.name == last, file.name))
+    for file in files:
+        _flush(file)
+    for name in {*own_files} - {file.name for file in files}:
+        (folder / name).unlink(missing_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+    _flush(folder)
+
+
+def place_of(path: Path) -> Path:
+    """Where something is that is to be written under a name: links are followed.
+
+    Raises:
+        FileNotFoundError: For a relative name in a folder that was deleted.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path}: the current folder was deleted: change to one that exists, or give an "
+            "absolute path"
+        ) from error
+
+
+def stays(path: Path) -> bool:
+    """Whether a directory is to be filled, not replaced: it is empty, or the current one."""
+    if not path.is_dir():
+        return False
+    return path == place_of(Path()) or not any(path.iterdir())
 
 
 def make_room(path: Path, n_bytes: int) -> None:
@@ -225,11 +255,6 @@ def link(source: Path, target: Path) -> None:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _aside(path: Path) -> Path:
-    """A new name in the same folder: only there is a rename a single step."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _link_file(source: str | Path, target: str | Path) -> None:

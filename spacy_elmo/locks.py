@@ -1,67 +1,55 @@
-"""Locks that a forked process finds open, however its parent's threads held them."""
+"""Locks on files and directories that end with the process that holds them."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable
-from types import MethodType
-from typing import Any
-from weakref import WeakMethod, WeakSet
+import sys
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 
-class ForkLock:
-    """A lock that another thread of the parent cannot leave locked in a forked child.
+class NoLocks(OSError):
+    """The system, or the file system, has no such locks."""
 
-    A fork copies locks as they are, but no thread beside the one that forks: who held a lock is not
-    there to give it back, and the first to ask for it would wait for ever. What such a lock guards
-    may be half changed, so its owner is told.
+
+def lock(path: Path) -> int | None:
+    """Lock a file or directory, against other processes and threads.
 
     Args:
-        repair: A method that is called in a child whose parent held the lock in another thread. It
-            puts what the lock guards into a state that can be used. It is held weakly.
+        path: It must exist. Directories are locked as such, whatever becomes of their names.
+
+    Returns:
+        What `unlock` takes; None if another holds the lock.
+
+    Raises:
+        NoLocks: Where there are none.
+        OSError: If the path cannot be opened.
     """
-
-    def __init__(self, repair: Callable[[], None] | None = None) -> None:
-        self._lock = threading.Lock()
-        self._holder: int | None = None
-        self._repair = WeakMethod(repair) if isinstance(repair, MethodType) else None
-        _every.add(self)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._holder = threading.get_ident()
-
-    def __exit__(self, *error: object) -> None:
-        self._holder = None
-        self._lock.release()
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a lock can be neither copied nor pickled")
-
-    def after_fork(self) -> None:
-        """Open the lock in a child, unless the thread that forked holds it itself."""
-        if self._holder == threading.get_ident():
-            return
-        was_held = self._holder is not None
-        # Also where `locked()` says no: a thread may have been about to get the lock, outside of
-        # the interpreter's own, at the moment of the fork.
-        self._lock = threading.Lock()
-        self._holder = None
-        if not was_held:
-            return
-        repair = None if self._repair is None else self._repair()
-        if repair is not None:
-            repair()
+    if sys.platform == "win32":
+        raise NoLocks("this system locks no directories")
+    # A network file system asks for a file that may be written.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except OSError as error:
+        os.close(handle)
+        raise NoLocks(f"{path} cannot be locked: {error}") from error
+    return handle
 
 
-_every: WeakSet[ForkLock] = WeakSet()
+def unlock(handle: int) -> None:
+    """Give a lock back."""
+    os.close(handle)
 
 
-def _after_fork() -> None:
-    for lock in list(_every):
-        lock.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+def is_of(handle: int, path: Path) -> bool:
+    """Whether a lock is that of what bears this name now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False

@@ -13,7 +13,6 @@ from spacy_elmo.files import (
     new_files,
     put_directory,
     read_json,
-    remove_leftovers,
     write_json,
     write_text,
 )
@@ -63,7 +62,7 @@ def test_a_directory_appears_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "model"
 
     def write(content: str, *, stop: bool = False) -> None:
-        with new_directory(path, {"a", "b"}) as aside:
+        with new_directory(path, {"a", "b"}, last="a") as aside:
             (aside / "a").write_text(content)
             if stop:
                 raise KeyboardInterrupt
@@ -126,8 +125,31 @@ def test_the_last_of_several_files_comes_last(
     assert moved == ["a", "weights", "config.json"]
 
 
-def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
-    for name in (".step-1.bin.0123abcd.tmp", ".other.0123abcd.tmp", "step-1.bin", ".hidden"):
-        (tmp_path / name).touch()
-    remove_leftovers(tmp_path, "step-*")
-    assert names(tmp_path) == [".hidden", ".other.0123abcd.tmp", "step-1.bin"]
+def test_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "x").symlink_to(tmp_path / "real" / "x.txt")
+    write_text(tmp_path / "x", "1")
+    assert (tmp_path / "x").is_symlink()
+    assert (tmp_path / "real" / "x.txt").read_text() == "1"
+    with new_files(tmp_path / "link", last="a") as aside:
+        (aside / "a").touch()
+    assert names(tmp_path / "real") == ["a", "x.txt"]
+
+
+def test_the_current_directory_and_an_empty_one_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    identity = tmp_path.stat().st_ino
+    for written in (["a", "b"], ["b", "c"]):
+        with new_directory(Path(), {"a", "b", "c"}, last="b") as aside:
+            for name in written:
+                (aside / name).write_text("".join(written))
+        assert names(tmp_path) == written
+        assert {path.read_text() for path in tmp_path.iterdir()} == {"".join(written)}
+    assert tmp_path.stat().st_ino == identity
+    write_text(Path("other"), "kept")
+    with new_directory(Path(), {"a", "b", "c"}, last="b") as aside:
+        (aside / "b").touch()
+    assert names(tmp_path) == ["b", "other"]

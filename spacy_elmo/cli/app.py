@@ -14,6 +14,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from spacy_elmo.pretraining.report.console import keep_working
+
 COMMANDS = ("info", "convert", "prepare", "pretrain", "evaluate", "init-config")
 
 
@@ -73,3 +75,4 @@ def elmo(
     ),
 ) -> None:
     """ELMo: inspect, convert, pretrain and evaluate bidirectional language models."""
+    keep_working()

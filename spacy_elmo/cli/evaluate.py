@@ -49,6 +49,7 @@ def evaluate(
     if output is not None:
         _warn_of_others(output, vocabulary)
     for text in texts:
+        typer.echo(f"Measuring {Path(text).name}", err=True)
         found = measure(
             lm,
             text,
@@ -77,6 +78,8 @@ def evaluate(
             "state": state or lm.initial_state,
             "vocabulary": vocabulary,
         }
+    if output is not None:  # before anything is shown, which may fail
+        write_json(output, figures, allow_nan=True)
     average = ["average"] if lm.config.bidirectional else []
     header = ["text", *lm.config.directions, *average, "tokens", "unknown"]
     typer.echo(
@@ -85,8 +88,6 @@ def evaluate(
         "vocabularies do not compare)"
     )
     msg.table(rows, header=header, divider=True, aligns=["l", *"r" * (len(header) - 1)])
-    if output is not None:
-        write_json(output, figures, allow_nan=True)
 
 
 def _vocabulary(words: Sequence[str] | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ def prepare(
         ...,
         metavar="INPUT",
         help="Plain text, one paragraph per line; .jsonl with a text or tokens in every line; "
-        ".spacy. All but .spacy also as .gz, .bz2, .xz. - is the standard input.",
+        ".conllu; .spacy. All but .spacy also as .gz, .bz2, .xz. - is the standard input.",
     ),
     output: Path = typer.Argument(..., metavar="OUTPUT", help="Folder to make."),
     lang: str = typer.Option("en", "--lang", "-l", help="Language whose tokenizer is used."),
@@ -42,15 +42,15 @@ def prepare(
     ),
 ) -> None:
     """Prepare text for pretraining: tokenise it, count its words, number them."""
-    from tqdm import tqdm
     from wasabi import msg
 
     from spacy_elmo.pretraining.corpus.counts import COUNTS
     from spacy_elmo.pretraining.corpus.prepare import prepare as run
     from spacy_elmo.pretraining.corpus.reading import check_inputs, total_bytes
+    from spacy_elmo.pretraining.report.meter import Meter
 
     total = total_bytes(check_inputs(inputs, tokenized))
-    with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
+    with Meter(total) as meter:
         meta = run(
             inputs,
             output,
@@ -63,7 +63,8 @@ def prepare(
             max_characters=max_characters,
             n_process=n_process,
             force=force,
-            advance=bar.update,
+            advance=meter.advance,
+            tell=meter.say,
         )
     known = 1 - meta["n_unknown"] / meta["n_tokens"]
     typer.echo(

@@ -28,11 +28,17 @@ def pretrain(
 ) -> None:
     """Pretrain a biLM, or go on where the same command was stopped or killed.
 
-    Where there is no spaCy, `python -m spacy_elmo.pretraining` does the same.
+    A run that a signal stopped ends with status 128 + its number, after its checkpoint. Where
+    there is no spaCy, `python -m spacy_elmo.pretraining` does the same.
     """
     from spacy_elmo.pretraining.config import read_config
-    from spacy_elmo.pretraining.pretrain import pretrain as run
+    from spacy_elmo.pretraining.pretrain import stopped_by
     from spacy_elmo.pretraining.report.progress import Progress
 
     made = read_config(config, epochs, tokens, seconds)
-    run(corpus, out, made, heldout=heldout, init=init, device=device, progress=Progress())
+    with Progress() as progress:
+        signal = stopped_by(
+            corpus, out, made, heldout=heldout, init=init, device=device, progress=progress
+        )
+    if signal:
+        raise typer.Exit(128 + signal)

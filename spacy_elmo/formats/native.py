@@ -128,7 +128,7 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         raise problem(path, what, "Call set_vocabulary first")
     number_type = getattr(torch, dtype)
     network, softmax = tensors_to_store(path, lm, number_type)
-    with new_directory(path, FILES) as aside:
+    with new_directory(path, FILES, CONFIG) as aside:
         write_config(aside / CONFIG, config_to_store(lm))
         written = {
             "config": values_digest(read_json(aside / CONFIG)),

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spacy_elmo.pretraining.config import read_config
-from spacy_elmo.pretraining.pretrain import pretrain
+from spacy_elmo.pretraining.pretrain import stopped_by
+from spacy_elmo.pretraining.report.console import keep_working
 from spacy_elmo.pretraining.report.progress import Progress
 
 
@@ -31,23 +32,25 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; returns the exit status."""
+    """Run; returns the exit status, which is 128 + its number if a signal stopped it."""
+    keep_working()
     given = parser().parse_args(arguments)
     try:
         config = read_config(given.config, given.epochs, given.tokens, given.seconds)
-        pretrain(
-            given.corpus,
-            given.out,
-            config,
-            heldout=given.heldout,
-            init=given.init,
-            device=given.device,
-            progress=Progress(),
-        )
+        with Progress() as progress:
+            signal = stopped_by(
+                given.corpus,
+                given.out,
+                config,
+                heldout=given.heldout,
+                init=given.init,
+                device=given.device,
+                progress=progress,
+            )
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 128 + signal if signal else 0
 
 
 if __name__ == "__main__":

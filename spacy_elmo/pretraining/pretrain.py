@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.files import place_of
 from spacy_elmo.formats import load
 from spacy_elmo.pretraining.adapt import adapt
 from spacy_elmo.pretraining.config import PretrainConfig
@@ -19,8 +21,9 @@ from spacy_elmo.pretraining.report.metrics import gain
 from spacy_elmo.pretraining.report.output import write_output
 from spacy_elmo.pretraining.run.checkpoint import saying_what_is_safe
 from spacy_elmo.pretraining.run.distributed import Group
-from spacy_elmo.pretraining.run.events import Event, Message, Phase, Stopped
+from spacy_elmo.pretraining.run.events import Event, Message, Phase, Started, Stopped
 from spacy_elmo.pretraining.run.finish import INITIAL_STATE, Results
+from spacy_elmo.pretraining.run.folder_lock import folder_lock
 from spacy_elmo.pretraining.run.interrupt import Interrupt
 from spacy_elmo.pretraining.run.loop import Trainer
 from spacy_elmo.pretraining.run.protocol import TrainingState
@@ -60,9 +63,25 @@ def pretrain(
     Raises:
         ValueError: For input that does not fit together and a config without a budget.
         CheckpointError: For checkpoints of another run.
-        TrainingError: If the loss diverges.
+        TrainingError: If the loss diverges, or another training is at work in the folder.
         OSError: If the disk is full.
     """
+    return not stopped_by(
+        corpus, out, config, heldout=heldout, init=init, device=device, progress=progress
+    )
+
+
+def stopped_by(
+    corpus: str | Path,
+    out: str | Path,
+    config: PretrainConfig,
+    *,
+    heldout: str | Path | None = None,
+    init: str | Path | None = None,
+    device: str | None = None,
+    progress: Callable[[Event], object] | None = None,
+) -> int:
+    """Do as `pretrain` does, and tell the number of the signal that stopped it; 0: none did."""
     config = config.with_budget(None, None, None)
     text = Corpus(corpus)
     held = None if heldout is None else Corpus(heldout, text.vocabulary)
@@ -72,7 +91,7 @@ def pretrain(
             f"{text.n_vocabulary} words: lower it, or set it to 0 for the full softmax"
         )
     out = Path(out)
-    _check_out(out)
+    _check_out(place_of(out))
     group = Group.join(device)
     lm, first = None, []
     if init is not None:
@@ -81,22 +100,29 @@ def pretrain(
     for one in filter(None, (text, held)):
         _check_characters(one, config)
     name = None if init is None else Path(init).resolve().name
-    training = _training(text, config, group, lm, name)
-    folder = out / TRAINING
-    finished, log = True, Log(folder / LOG)
-    with Interrupt() as interrupt:
+    folder = place_of(out) / TRAINING
+    signal, log = 0, Log(folder / LOG)
+    with ExitStack() as held_open:
+        if group.leads:
+            warning = held_open.enter_context(folder_lock(folder))
+            first.extend(Message(told) for told in filter(None, [warning]))
+        training = _training(text, config, group, lm, name)
+        interrupt = held_open.enter_context(Interrupt())
         trainer = Trainer(
             training, folder, held, interrupt=interrupt, write=partial(_write, training, out)
         )
         for event in chain(first, _with_gain(trainer.run(), folder / LOG)):
-            finished = finished and not isinstance(event, Stopped)
+            if isinstance(event, Stopped):
+                signal = event.signal
             if group.leads:
                 with saying_what_is_safe("the log", trainer.checkpoint_folder):
                     log(event)
                 if progress is not None:
                     progress(event)
+                    if isinstance(event, Started) and log.damage is not None:
+                        progress(Message(log.damage))
         group.leave()
-    return finished
+    return signal
 
 
 def _with_gain(events: Iterator[Event], log: Path) -> Iterator[Event]:
@@ -110,9 +136,10 @@ def _with_gain(events: Iterator[Event], log: Path) -> Iterator[Event]:
 
 
 def _write(training: TrainingState, out: Path, results: Results) -> Path:
-    card = write_card(training.lm, training.config, _summary(training, results), out.resolve().name)
-    with saying_what_is_safe(f"the model into {out}", out / TRAINING / "checkpoints"):
-        write_output(training.lm, out, card, read_log(out / TRAINING / LOG))
+    place = place_of(out)
+    card = write_card(training.lm, training.config, _summary(training, results), place.name)
+    with saying_what_is_safe(f"the model into {out}", place / TRAINING / "checkpoints"):
+        write_output(training.lm, place, card, read_log(place / TRAINING / LOG))
     return out
 
 
@@ -139,6 +166,8 @@ def _training(
 
 
 def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: give the name of a folder")
     if out.exists() and not (out / TRAINING).is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} exists and is no folder of a training: choose another name")
 

@@ -80,7 +80,7 @@ def test_errors_of_the_package_are_one_line(error, monkeypatch, tmp_path):
     def fail(*args, **options):
         raise error("wrong, in words")
 
-    monkeypatch.setattr("spacy_elmo.pretraining.pretrain.pretrain", fail)
+    monkeypatch.setattr("spacy_elmo.pretraining.pretrain.stopped_by", fail)
     arguments = ["pretrain", str(tmp_path), str(tmp_path / "out"), "--tokens", "1"]
     result = CliRunner().invoke(shell.app, arguments)
     assert result.exit_code == 1

@@ -53,6 +53,16 @@ def test_report(text, tmp_path):
     assert (meta["empty_lines"], meta["undecodable_bytes"], meta["cut_lines"]) == (1, 1, 0)
 
 
+def test_progress_where_nobody_watches(text, tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_elmo.pretraining.report.meter.FIRST_LINE", 0.0)
+    text.write_bytes(b"a b c\n" * 500_000)
+    result = prepare(text, tmp_path / "out", "--tokenized")
+    lines = result.stderr.splitlines()
+    assert lines[0].split()[1:] == ["0.1", "MB", "read", "left", lines[0].split()[-1]]
+    assert lines[1] == "Numbering 3 types and writing the corpus"
+    assert "1,500,000 words" in lines[2]
+
+
 def test_standard_input(tmp_path):
     result = prepare("-", tmp_path / "out", stdin="One. Twö\n".encode())
     assert result.exit_code == 0, result.output

@@ -15,7 +15,7 @@ from torch import Tensor
 from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.bilm.inference.tokens import embed_words
 from spacy_elmo.bilm.token_encoder import CharCNN, WordEmbedding
-from spacy_elmo.locks import ForkLock
+from spacy_elmo.fork_lock import ForkLock
 
 # Types whose token-layer vector is kept: 32 MB at 128 dimensions. English running text of a
 # million tokens has about 50,000.

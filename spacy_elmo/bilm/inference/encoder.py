@@ -17,7 +17,7 @@ from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.bilm.state import CarriedState
-from spacy_elmo.locks import ForkLock
+from spacy_elmo.fork_lock import ForkLock
 from spacy_elmo.types import Floats
 
 

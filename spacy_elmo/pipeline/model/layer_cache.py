@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_elmo.locks import ForkLock
+from spacy_elmo.fork_lock import ForkLock
 from spacy_elmo.types import Floats
 
 

@@ -18,7 +18,7 @@ from thinc.api import Optimizer, get_torch_default_device
 from thinc.shims import Shim
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.locks import ForkLock
+from spacy_elmo.fork_lock import ForkLock
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step

@@ -13,7 +13,7 @@ batch is then gathered as a whole.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +25,19 @@ from spacy_elmo.vocabulary import BOS, EOS
 
 Direction = Literal["forward", "backward"]
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
+
+
+def saved_count(state: Mapping[str, Any], name: str, most: int = 2**40) -> int:
+    """A count of a saved position.
+
+    Raises:
+        KeyError: If it is not there.
+        ValueError: If it is no count, or more than it can be.
+    """
+    value = state[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError(f"{name} is {value!r}, expected a count up to {most}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -248,7 +261,9 @@ class _Plan:
             raise ValueError(
                 f"the saved position is of {len(sentence)} rows, this stream has {self.n_rows}"
             )
-        if sentence.max() >= len(self.positions) or np.any(offset > self.positions[sentence]):
+        outside = sentence.min() < 0 or sentence.max() >= len(self.positions) or offset.min() < 0
+        if outside or np.any(offset > self.positions[sentence]):
             raise ValueError("the saved position does not fit the corpus: it is of another one")
         self.sentence, self.offset = sentence, offset
-        self._start(state["epoch"], state["taken"])
+        most = len(self.positions) + self.n_rows * (self.n_steps // 2 + 1)
+        self._start(saved_count(state, "epoch"), saved_count(state, "taken", most))

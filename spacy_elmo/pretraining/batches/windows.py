@@ -9,7 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_elmo.pretraining.batches.packed import DIRECTIONS, PackedStream, read_symbols
+from spacy_elmo.pretraining.batches.packed import (
+    DIRECTIONS,
+    PackedStream,
+    read_symbols,
+    saved_count,
+)
 from spacy_elmo.pretraining.batches.running import TextPositions
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -85,7 +90,7 @@ class RunningWindows:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of a source with the same corpus and config."""
-        self.number = state["number"]
+        self.number = saved_count(state, "number")
 
 
 class ShuffledWindows:
@@ -170,4 +175,5 @@ class SentenceWindows:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state` of a source with the same corpus and config."""
-        self._plan(state["epoch"], state["taken"])
+        self._plan(saved_count(state, "epoch"), 0)
+        self.taken = saved_count(state, "taken", len(self.batches))

@@ -6,29 +6,27 @@ and the blocks (hence the prepared corpus) do not depend on the number of worker
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import Literal
 
 from spacy_elmo.errors import CorpusError
+from spacy_elmo.pretraining.corpus.foreign import FOREIGN_SUFFIXES
+from spacy_elmo.pretraining.corpus.opening import COMPRESSIONS, Readable, open_text
 
-Kind = Literal["text", "tokens", "jsonl", "docs"]
+Kind = Literal["text", "tokens", "jsonl", "conllu", "docs"]
 
 BLOCK_BYTES = 1 << 20
 """Bytes of (decompressed) text handed to a worker at a time."""
 
-_COMPRESSIONS = (".gz", ".bz2", ".xz")
-_JSONL_SUFFIXES = (".jsonl", ".ndjson")
-OTHER_THAN_PLAIN = (*_COMPRESSIONS, *_JSONL_SUFFIXES, ".spacy")
-"""Suffixes of files that are not plain text as they stand."""
+STANDARD_INPUT = "standard input"
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_JSONL_SUFFIXES = (".jsonl", ".ndjson")
+_CONLLU_SUFFIX = ".conllu"
+OTHER_THAN_PLAIN = (*COMPRESSIONS, *_JSONL_SUFFIXES, _CONLLU_SUFFIX, ".spacy")
+"""Suffixes of files that are not plain text as they stand."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class Block:
 def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[str, Kind]]:
     """The kind of every input, by its suffix (after that of a compression).
 
+    The first bytes of files are looked at, those of pipes only when they are read.
+
     Args:
         inputs: Paths; `-` is the standard input.
         tokenized: Whether plain text is one tokenised sentence per line.
@@ -57,9 +57,10 @@ def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[st
         Pairs (path, kind) in the same order.
 
     Raises:
-        CorpusError: For no input at all, a folder, or a compressed `.spacy` file (it is compressed
-            in itself).
+        CorpusError: For no input at all, a folder, what is no text, or a compressed `.spacy` file
+            (it is compressed in itself).
         FileNotFoundError: If there is no such file.
+        OSError: If a file cannot be opened.
     """
     kinds: list[tuple[str, Kind]] = []
     for entry in map(str, inputs):
@@ -71,15 +72,25 @@ def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[st
                 )
             if not path.exists():
                 raise FileNotFoundError(f"no such file: {entry}")
-        compressed = path.suffix.lower() in _COMPRESSIONS
+        compressed = path.suffix.lower() in COMPRESSIONS
         suffix = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
         kind: Kind = "tokens" if tokenized else "text"
         if suffix in _JSONL_SUFFIXES:
             kind = "jsonl"
+        elif suffix == _CONLLU_SUFFIX:
+            kind = "conllu"
         elif suffix == ".spacy":
             if compressed:
                 raise CorpusError(f"{entry}: a .spacy file must be decompressed first")
             kind = "docs"
+        elif suffix in FOREIGN_SUFFIXES:
+            raise CorpusError(
+                f"{entry}: a {suffix} file is no plain text: {FOREIGN_SUFFIXES[suffix]}"
+            )
+        if entry != "-" and path.is_file():
+            with path.open("rb") as file:
+                if kind != "docs":
+                    open_text(file, entry)
         kinds.append((entry, kind))
     if not kinds:
         raise CorpusError("no input: give at least one file, or - for the standard input")
@@ -87,10 +98,10 @@ def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[st
 
 
 def total_bytes(inputs: Iterable[tuple[str, Kind]]) -> int | None:
-    """Size of all inputs as stored (compressed), or `None` if the standard input is one of them."""
+    """Size of all inputs as stored (compressed), or `None` if a pipe is one of them."""
     total = 0
     for source, _ in inputs:
-        if source == "-":
+        if source == "-" or not Path(source).is_file():
             return None
         total += Path(source).stat().st_size
     return total
@@ -112,60 +123,29 @@ def read_blocks(
         The blocks.
 
     Raises:
-        CorpusError: For a truncated or damaged compressed file.
+        CorpusError: For what is no text, and a truncated or damaged compressed file.
     """
     for source, kind in inputs:
         if kind == "docs":
             yield Block(kind, source, 1, b"")
             advance(Path(source).stat().st_size)
         elif source == "-":
-            yield from _lines(sys.stdin.buffer, "standard input", kind, advance, None)
+            stream = open_text(sys.stdin.buffer, STANDARD_INPUT, advance)
+            yield from _lines(stream, STANDARD_INPUT, kind)
         else:
-            with Path(source).open("rb") as raw:
-                stream = _decompressed(raw, source)
-                try:
-                    yield from _lines(stream, source, kind, advance, raw)
-                except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-                    if stream is raw:
-                        raise
-                    raise CorpusError(f"{source} is truncated or damaged: {error}") from error
+            with Path(source).open("rb") as file:
+                yield from _lines(open_text(file, source, advance), source, kind)
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-def _decompressed(raw: IO[bytes], source: str) -> _Readable:
-    suffix = Path(source).suffix.lower()
-    if suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw)
-    if suffix == ".bz2":
-        return bz2.BZ2File(raw)
-    return lzma.LZMAFile(raw) if suffix == ".xz" else raw
-
-
-def _lines(
-    stream: _Readable,
-    source: str,
-    kind: Kind,
-    advance: Callable[[int], object],
-    raw: IO[bytes] | None,
-) -> Iterator[Block]:
-    pieces: list[bytes] = []  # what has been read of the block so far, without a line end
+def _lines(stream: Readable, source: str, kind: Kind) -> Iterator[Block]:
+    pieces: list[bytes] = []  # what has been read of the block so far, without a place to end it
     line = 1
-    position = 0
-    first = True
-    while True:
-        piece = stream.read(BLOCK_BYTES)
-        now = position + len(piece) if raw is None else raw.tell()
-        advance(now - position)
-        position = now
-        if first:
-            piece = piece.removeprefix(_BYTE_ORDER_MARK)
-            first = False
-        elif not piece:
-            break
-        end = piece.rfind(b"\n") + 1
+    while piece := stream.read(BLOCK_BYTES):
+        if kind == "conllu":  # a sentence may end at the border of two pieces
+            piece, pieces = b"".join([*pieces, piece]), []
+            end = _end_of_sentence(piece)
+        else:
+            end = piece.rfind(b"\n") + 1
         if end:
             data = b"".join([*pieces, piece[:end]])
             yield Block(kind, source, line, data)
@@ -173,7 +153,7 @@ def _lines(
             pieces = [piece[end:]]
             continue
         pieces.append(piece)
-        if kind != "jsonl" and sum(map(len, pieces)) >= BLOCK_BYTES:
+        if kind in ("text", "tokens") and sum(map(len, pieces)) >= BLOCK_BYTES:
             data = b"".join(pieces)
             end = _place_to_cut(data)
             yield Block(kind, source, line, data[:end], cut=True)
@@ -181,6 +161,12 @@ def _lines(
     rest = b"".join(pieces)
     if rest:
         yield Block(kind, source, line, rest)
+
+
+def _end_of_sentence(data: bytes) -> int:
+    """The end of the last empty line, where a sentence of CoNLL-U ends; 0 if there is none."""
+    ends = ((data.rfind(mark), len(mark)) for mark in (b"\n\n", b"\n\r\n"))
+    return max(place + size if place >= 0 else 0 for place, size in ends)
 
 
 def _place_to_cut(data: bytes) -> int:

@@ -1,13 +1,16 @@
-"""Lines of text, of words and of JSONL, decoded; whatever cannot be kept is counted."""
+"""Lines of text, of words, of JSONL and of CoNLL-U, decoded; whatever cannot be kept is counted."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from itertools import groupby
 
 from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.reading import Block
+
+_CONLLU_ID = re.compile(r"\d+([-.]\d+)?")
 
 Record = str | list[str]
 """A paragraph, or the words of a sentence."""
@@ -25,7 +28,7 @@ def read_records(block: Block, counts: Counter[str]) -> list[list[Record]]:
 
     Raises:
         CorpusError: For a line of JSONL that is no object with a string `text` or a list of
-            strings `tokens`; it names file and line.
+            strings `tokens`, and one of CoNLL-U without its columns; it names file and line.
     """
     lines = decode_lines(block.data, counts)
     counts["lines"] -= block.cut  # its last line goes on in the next block
@@ -37,6 +40,8 @@ def read_records(block: Block, counts: Counter[str]) -> list[list[Record]]:
             counts["empty_lines"] += not found
             records.extend(found)
         return [list(group) for _, group in groupby(records, key=type)]
+    if block.kind == "conllu":
+        return [_read_conllu(lines, block)]
     stripped = list(filter(None, map(str.strip, lines)))
     counts["empty_lines"] += len(lines) - len(stripped)
     if block.kind == "tokens":
@@ -61,6 +66,8 @@ def decode_lines(data: bytes, counts: Counter[str]) -> list[str]:
         kept = len(data.decode("utf8", "ignore").encode("utf8"))
         counts["undecodable_bytes"] += len(data) - kept
     counts["lines"] += len(lines)
+    if any("\ufeff" in line[:1] for line in lines):  # where files were put together
+        lines = [line.lstrip("\ufeff") for line in lines]
     return lines
 
 
@@ -73,13 +80,37 @@ def _read_json(line: str, where: str, counts: Counter[str]) -> list[Record]:
         raise CorpusError(f"{where}: no JSON: {error}") from error
     if isinstance(record, dict):
         text, words = record.get("text"), record.get("tokens")
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return [[_encodable(word, counts) for word in words]] if words else []
-        if isinstance(text, str) and words is None:
+        if words and isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return [[_encodable(word, counts) for word in words]]
+        # Other tools describe each token by an object, beside the text.
+        if isinstance(text, str):
             return list(filter(None, map(str.strip, _encodable(text, counts).split("\n"))))
+        if words == []:
+            return []
     raise CorpusError(
         f'{where}: expected an object with a string "text" or a list of strings "tokens"'
     )
+
+
+def _read_conllu(lines: list[str], block: Block) -> list[Record]:
+    """The sentences of whole blocks of CoNLL-U: their words, as syntax counts them."""
+    sentences: list[Record] = []
+    words: list[str] = []
+    for number, line in enumerate(lines, block.first_line):
+        if not line.strip():
+            if words:
+                sentences.append(words)
+                words = []
+        elif not line.startswith("#"):
+            columns = line.split("\t")
+            if len(columns) != 10 or not _CONLLU_ID.fullmatch(columns[0]) or not columns[1]:
+                raise CorpusError(
+                    f"{block.source}, line {number}: expected the 10 columns of CoNLL-U, the first "
+                    "a number, tabs between them"
+                )
+            if columns[0].isdecimal():  # no range of a contraction, no empty node
+                words.append(columns[1])
+    return [*sentences, words] if words else sentences
 
 
 def _encodable(text: str, counts: Counter[str]) -> str:

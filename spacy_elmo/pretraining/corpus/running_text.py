@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from spacy_elmo.bilm.characters import character_ids
 from spacy_elmo.errors import CorpusError
-from spacy_elmo.pretraining.corpus.corpus import FORMAT, VERSION
+from spacy_elmo.pretraining.corpus.checks import (
+    CHECKSUM,
+    FORMAT,
+    TYPES_FILE,
+    VERSION,
+    checksum,
+)
 from spacy_elmo.pretraining.corpus.counts import COUNTS
 from spacy_elmo.pretraining.corpus.segmentation import Segmented
 from spacy_elmo.types import Array, Ints
@@ -98,7 +104,7 @@ class RunningText:
         n_sentences = self.lengths.stat().st_size // 4
 
         write_vocabulary(self.folder / VOCABULARY_FILE, types[:n_vocabulary], error=CorpusError)
-        write_vocabulary(self.folder / "types.txt", types, error=CorpusError)
+        write_vocabulary(self.folder / TYPES_FILE, types, error=CorpusError)
         tokens = (renumber[ids] for ids in _read(self.ids))
         _write_array(self.folder / "tokens.npy", tokens, "<u4", n_tokens)
         offsets = _offsets(_read(self.lengths))
@@ -121,6 +127,7 @@ class RunningText:
             "max_characters_per_token": max_characters,
             "n_unknown": int(occurrences[unknown].sum()),
             **{name: self.counts[name] for name in COUNTS},
+            CHECKSUM: checksum(self.folder),
         }
 
 

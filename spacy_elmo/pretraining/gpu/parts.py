@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from spacy_elmo.bilm.characters import character_ids
 from spacy_elmo.errors import CorpusError
+from spacy_elmo.pretraining.corpus.checks import CHECKSUM, checksum
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 
 CORPUS_PART = 40 << 20
@@ -105,6 +106,7 @@ def unpack_corpus(parts: Sequence[Path], folder: Path) -> None:
     np.save(folder / "characters.npy", character_ids(types, meta["max_characters_per_token"]))
     for name, words in (("types.txt", types), ("vocab.txt", types[: meta["n_vocabulary"]])):
         (folder / name).write_bytes("".join(f"{word}\n" for word in words).encode())
+    meta[CHECKSUM] = checksum(folder)
     (folder / "corpus.json").write_text(json.dumps(meta, indent=2) + "\n", "utf8")
 
 

@@ -23,6 +23,7 @@ from spacy_elmo.pretraining.gpu.distinct import DistinctTypes, long_types, measu
 from spacy_elmo.pretraining.gpu.step import DeviceStep
 from spacy_elmo.pretraining.gpu.stream import EpochStream
 from spacy_elmo.pretraining.run.checkpoint import Checkpoint
+from spacy_elmo.pretraining.run.checks import check_tensors
 from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.schedule import learning_rate, progress
 from spacy_elmo.pretraining.run.state import COUNTERS
@@ -236,11 +237,11 @@ class DeviceTraining:
         }
         return Checkpoint({name: value.contiguous() for name, value in saved.items()}, values)
 
-    @torch.no_grad()
-    def restore(self, saved: Checkpoint) -> None:
-        """Stand where a checkpoint of the same config and corpus was made.
+    def check(self, saved: Checkpoint) -> None:
+        """Check that `restore` finds all that it needs.
 
         Raises:
+            DamagedCheckpoint: If something is missing or of another shape.
             CheckpointError: For a checkpoint of the CPU's training, whose optimizer is another.
         """
         if saved.state.get("kind") != "device":
@@ -248,6 +249,13 @@ class DeviceTraining:
                 "this checkpoint was made by the CPU's training: go on with it there, or start "
                 "from its weights with --init"
             )
+        like = self._tensors() | {"random": torch.random.get_rng_state()}
+        expected = {name: (tuple(value.shape), value.dtype) for name, value in like.items()}
+        check_tensors(saved.tensors, expected)
+
+    @torch.no_grad()
+    def restore(self, saved: Checkpoint) -> None:
+        """Stand where a checkpoint of the same config and corpus was made, one that is checked."""
         tensors = saved.tensors
         optimizer = self.device_step.optimizer
         for name, parameter in self.lm.named_parameters():

@@ -10,8 +10,9 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
+from spacy_elmo.pretraining.corpus.opening import open_text
 from spacy_elmo.pretraining.corpus.prepare import prepare
-from spacy_elmo.pretraining.corpus.reading import OTHER_THAN_PLAIN
+from spacy_elmo.pretraining.corpus.reading import OTHER_THAN_PLAIN, check_inputs
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
     check_can_score,
@@ -104,7 +105,10 @@ def _compare_vocabularies(
 
 def _undone(source: str | Path, folder: Path) -> Path:
     """A copy of a text without WikiText's spaces around marks inside words."""
-    data = Path(source).read_bytes()
+    check_inputs([source], tokenized=True)
+    with Path(source).open("rb") as file:
+        stream = open_text(file, str(source))
+        data = b"".join(iter(lambda: stream.read(1 << 20), b""))
     for mark in WIKITEXT_MARKS:
         data = data.replace(b" @" + mark + b"@ ", mark)
     path = folder / "text.txt"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -19,6 +18,9 @@ COLOURS = {
     "held-out, backward": "#d95f02",
 }
 
+MOST_TICKS = 10
+MOST_PERPLEXITY = 1e300
+
 Curve = list[tuple[float, float]]
 
 
@@ -29,7 +31,8 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
         for kind, key in (("training", "loss"), ("held-out", "heldout")):
             for name, value in zip(("forward", "backward"), entry.get(key, ()), strict=False):
                 value = perplexity_of(value) if key == "loss" else value
-                value = min(value, sys.float_info.max)  # infinity has no place in a picture
+                # Neither infinity nor what is no perplexity has a place in a picture.
+                value = min(max(value, 1.0), MOST_PERPLEXITY)
                 found.setdefault(f"{kind}, {name}", []).append((entry["tokens"], value))
     return found
 
@@ -43,7 +46,7 @@ def draw(entries: Sequence[Mapping[str, Any]], title: str) -> str:
     """
     found = {name: points for name, points in curves(entries).items() if points}
     values = [y for points in found.values() for _, y in points] or [1.0, 10.0]
-    most = max([x for points in found.values() for x, _ in points] or [1.0])
+    most = max([1.0, *(x for points in found.values() for x, _ in points)])
     low, high = math.log10(min(values)), math.log10(max(values))
     low, high = low - 0.05, max(high, low + 0.1) + 0.05
 
@@ -76,7 +79,11 @@ def draw(entries: Sequence[Mapping[str, Any]], title: str) -> str:
         "perplexity (training: sampled softmax)</text>"
     )
     for number, (name, points) in enumerate(found.items()):
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+        places = [place(*point) for point in points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        if len(places) == 1:  # which is no line
+            ((x, y),) = places
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLOURS[name]}"/>')
         colour = COLOURS[name]
         top = TOP + 8 + 16 * number
         parts.append(
@@ -89,10 +96,24 @@ def draw(entries: Sequence[Mapping[str, Any]], title: str) -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten between two logarithms."""
+    """Between two and ten round numbers between two logarithms, 0.2 apart at least.
+
+    >>> _ticks(1.9, 3.4)
+    [100.0, 200.0, 500.0, 1000.0, 2000.0]
+    >>> _ticks(math.log10(325), math.log10(440))
+    [340.0, 360.0, 380.0, 400.0, 420.0, 440.0]
+    """
     powers = range(math.floor(low), math.ceil(high) + 1)
     values = [step * 10.0**power for power in powers for step in (1, 2, 5)]
-    return [value for value in values if 10**low <= value <= 10**high]
+    found = [value for value in values if low <= math.log10(value) <= high]
+    if len(found) > MOST_TICKS:
+        every = math.ceil(len(powers) / MOST_TICKS)
+        return [10.0**power for power in powers[::every] if low <= power <= high]
+    if len(found) > 1:
+        return found
+    step = _round_step(10**high - 10**low)
+    first, last = math.ceil(10**low / step), math.floor(10**high / step)
+    return [round(step * number, 9) for number in range(first, last + 1)]
 
 
 def _steps(most: float) -> list[float]:
@@ -101,15 +122,22 @@ def _steps(most: float) -> list[float]:
     >>> _steps(21_000_000)
     [0.0, 5000000.0, 10000000.0, 15000000.0, 20000000.0]
     """
-    power = 10.0 ** math.floor(math.log10(most / 6))
-    step = next(k * power for k in (1, 2, 5, 10) if most / (k * power) < 6)
+    step = _round_step(most)
     return [step * k for k in range(int(most / step) + 1)]
+
+
+def _round_step(length: float) -> float:
+    """1, 2 or 5 times a power of ten, less than six of which make a length."""
+    power = 10.0 ** math.floor(math.log10(length / 6))
+    return next(k * power for k in (1, 2, 5, 10) if length / (k * power) < 6)
 
 
 def _short(value: float) -> str:
     """A number of tokens.
 
-    >>> _short(2_500_000.0), _short(40_000.0)
-    ('2.5 M', '40 k')
+    >>> _short(2_500_000.0), _short(40_000.0), _short(500.0)
+    ('2.5 M', '40 k', '500')
     """
+    if value < 1e3:
+        return f"{value:g}"
     return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k"

@@ -7,6 +7,7 @@ random numbers follow from the step. A checksum guards against a file that was c
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import zlib
@@ -21,11 +22,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spacy_elmo.aside import remove_leftovers
 from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
-from spacy_elmo.files import new_file, remove_leftovers
+from spacy_elmo.files import new_file
+from spacy_elmo.pretraining.run.checks import check_values
 
 FORMAT = "spacy-elmo.checkpoint"
 VERSION = "1"
+COUNTS = ("step", "tokens")
 # Older ones are removed when one is written.
 KEPT = 2
 _NAME = re.compile(r"step-(\d{9})\.safetensors")
@@ -103,16 +107,33 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
     if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
         raise CheckpointError(f"{path}: not a checkpoint of version {VERSION} of this package")
-    text = metadata["state"]
-    if str(_checksum(tensors, text)) != metadata["checksum"]:
+    text = metadata.get("state", "")
+    if str(_checksum(tensors, text)) != metadata.get("checksum"):
         raise DamagedCheckpoint(f"{path}: damaged: its checksum does not match its contents")
-    return Checkpoint(tensors, json.loads(text))
+    try:
+        state = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{path}: damaged: its state is no JSON ({error})") from error
+    if not isinstance(state, dict):
+        raise DamagedCheckpoint(f"{path}: damaged: its state is no object of keys")
+    try:
+        check_values(state, COUNTS)
+    except DamagedCheckpoint as error:
+        raise DamagedCheckpoint(f"{path}: damaged: {error}") from error
+    return Checkpoint(tensors, state)
 
 
 def checksum(path: Path) -> str:
-    """The checksum that a checkpoint says of itself: by it two are the same."""
-    with safe_open(path, framework="pt") as file:
-        return str((file.metadata() or {})["checksum"])
+    """The checksum that a checkpoint says of itself: by it two are the same.
+
+    Raises:
+        CheckpointError: If it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {})["checksum"])
+    except (SafetensorError, OSError, KeyError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
 
 
 @contextmanager
@@ -129,9 +150,22 @@ def saying_what_is_safe(what: str, folder: Path) -> Iterator[None]:
         good = found(folder)
         kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint"
         raise OSError(
-            f"cannot write {what} ({error}); {kept}. Make room and run the same command again "
-            "to go on from there"
+            f"cannot write {what} ({error}); {kept}. {_advice(error)} and run the same command "
+            "again to go on from there"
         ) from error
+
+
+def _advice(error: OSError) -> str:
+    """What to do about an error of writing."""
+    number = error.errno
+    told = re.search(r"os error (\d+)", str(error))  # as safetensors tells it
+    if number is None and told is not None:
+        number = int(told[1])
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "Make room"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Make it writable"
+    return "Put that right"
 
 
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spacy_elmo.pretraining.perplexity.exact import Perplexity
@@ -10,11 +10,15 @@ from spacy_elmo.pretraining.perplexity.exact import Perplexity
 
 @dataclass(frozen=True)
 class Started:
-    """The training begins, or goes on from a checkpoint (`resumed`)."""
+    """The training begins, or goes on from a checkpoint (`resumed`).
+
+    `share` is that of the budget used up.
+    """
 
     step: int
     tokens: int
     resumed: bool
+    share: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,19 @@ class Step:
     loss: tuple[float, ...]
     norm: float
     tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The training is at work: told a few times a second, and once more at its end.
+
+    `share` is that of the budget used up.
+    """
+
+    step: int
+    tokens: int
+    seconds: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -78,9 +95,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A signal stopped the training; the same call goes on."""
+    """A signal (its number) stopped the training; the same call goes on."""
 
     step: int
+    signal: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,5 +109,14 @@ class Message:
 
 
 Event = (
-    Started | Step | Measured | CheckpointWritten | RolledBack | Phase | Written | Stopped | Message
+    Started
+    | Advanced
+    | Step
+    | Measured
+    | CheckpointWritten
+    | RolledBack
+    | Phase
+    | Written
+    | Stopped
+    | Message
 )

@@ -182,5 +182,5 @@ class Finish:
                 name: Perplexity(**{**found, "directions": tuple(found["directions"])})
                 for name, found in kept["perplexity"].items()
             }
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}

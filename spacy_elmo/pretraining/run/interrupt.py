@@ -19,11 +19,11 @@ class Interrupt:
     """Within this context the first SIGTERM or SIGINT is only noted; a second acts as ever.
 
     Attributes:
-        received: Whether one came.
+        signal: The signal that came; 0: none did.
     """
 
     def __init__(self) -> None:
-        self.received = False
+        self.signal = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -48,7 +48,7 @@ class Interrupt:
         Raises:
             Interrupted: If so.
         """
-        if self.received:
+        if self.signal:
             raise Interrupted
 
     def watch(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -58,7 +58,7 @@ class Interrupt:
             yield item
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = True
+        self.signal = int(number)
         self._restore()
 
     def _restore(self) -> None:

@@ -13,6 +13,7 @@ from spacy_elmo.errors import CheckpointError, DamagedCheckpoint, TrainingError
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run import checkpoint as checkpoints
 from spacy_elmo.pretraining.run.events import (
+    Advanced,
     CheckpointWritten,
     Event,
     Measured,
@@ -32,6 +33,8 @@ from spacy_elmo.pretraining.run.resume import check_same_run
 # After a loss that is no number, training goes on from the last checkpoint with half the rate; so
 # many times without a new checkpoint in between before it gives up.
 MOST_ROLLBACKS = 5
+# Between two signs that it is at work.
+TOLD_SECONDS = 0.4
 
 
 class Trainer:
@@ -64,6 +67,7 @@ class Trainer:
         self.write = write
         self.n_threads = torch.get_num_threads()
         self._rollbacks = 0
+        self._signal = 0  # what the first process got, in every process
 
     def run(self) -> Iterator[Event]:
         """The whole of it, from the newest checkpoint to the written model.
@@ -79,9 +83,9 @@ class Trainer:
         resumed = yield from self.resume()
         if not resumed and self.training.init is not None:
             yield from self.measure()
-            (stop,) = self.group.agree([self.interrupt.received])
-            if stop:
-                yield Stopped(self.training.step)
+            (signal,) = self.group.agree([self.interrupt.signal])
+            if signal:
+                yield Stopped(self.training.step, int(signal))
                 return
         finished = yield from self.train()
         if finished and self.group.leads:
@@ -91,7 +95,7 @@ class Trainer:
             except Interrupted:
                 finished = False
         if not finished:
-            yield Stopped(self.training.step)
+            yield Stopped(self.training.step, self._signal or self.interrupt.signal)
 
     def resume(self) -> Generator[Event, None, bool]:
         """Go on from the newest good checkpoint; False if there is none.
@@ -102,7 +106,8 @@ class Trainer:
                 one.
         """
         resumed = yield from self._restore()
-        yield Started(self.training.step, self.training.tokens, resumed)
+        training = self.training
+        yield Started(training.step, training.tokens, resumed, training.share)
         return resumed
 
     def train(self) -> Generator[Event, None, bool]:
@@ -173,13 +178,23 @@ class Trainer:
                     damaged.append(path)
                 continue
             check_same_run(path, saved.state, self.training)
+            try:
+                self.training.check(saved)
+            except DamagedCheckpoint as error:
+                yield Message(f"{path}: damaged: {error}. Going back to the one before it.")
+                damaged.append(path)
+                continue
             self.training.restore(saved)
             break
         else:
             if paths:
+                advice = (
+                    "remove them to begin anew"
+                    if len(damaged) == len(paths)
+                    else "make them readable, or train into another folder"
+                )
                 raise CheckpointError(
-                    f"none of the checkpoints in {self.checkpoint_folder} can be read: remove them "
-                    "to begin anew"
+                    f"none of the checkpoints in {self.checkpoint_folder} can be read: {advice}"
                 )
         (first,) = self.group.agree([self.training.step])
         if first != self.training.step:
@@ -200,6 +215,7 @@ class Trainer:
         training, config = self.training, self.config
         losses = RunningLoss(overflows=training.scale is not None)
         counted = saved = evaluated = time.monotonic()
+        told = 0.0
         for batch, windows in training.batches.ahead(training.step):
             # All time counts: also that of waiting for a batch, a device, or the held-out text.
             now = time.monotonic()
@@ -208,7 +224,7 @@ class Trainer:
             share, stop, save, evaluate = self.group.agree(
                 [
                     training.share,
-                    self.interrupt.received,
+                    self.interrupt.signal,
                     now - saved >= config.checkpoint_seconds,
                     now - evaluated >= config.evaluate_seconds,
                 ]
@@ -217,6 +233,8 @@ class Trainer:
                 if not losses.finite():
                     return "diverged"
                 if share >= 1.0 or stop:
+                    yield self._advanced(min(share, 1.0))
+                    self._signal = int(stop)
                     return "done" if share >= 1.0 else "stopped"
                 if evaluate:
                     yield from self.measure(config.evaluate_tokens)
@@ -228,6 +246,9 @@ class Trainer:
             rate, before = training.rate(share), training.tokens
             summed = training.advance(batch, windows, rate)
             losses.add(*summed, training.tokens - before)
+            if now - told >= TOLD_SECONDS:
+                yield self._advanced(share)
+                told = now
             if training.step % config.log_every == 0:
                 if not losses.finite():
                     return "diverged"
@@ -235,6 +256,10 @@ class Trainer:
                     training.step, training.tokens, training.seconds, share, rate, *losses.means()
                 )
         raise AssertionError("batches never end")
+
+    def _advanced(self, share: float) -> Advanced:
+        training = self.training
+        return Advanced(training.step, training.tokens, training.seconds, share)
 
     def _roll_back(self) -> Iterator[Event]:
         self._rollbacks += 1

@@ -74,6 +74,15 @@ class TrainingState(Protocol):
         """All of it. All processes must call it."""
         ...
 
+    def check(self, saved: Checkpoint) -> None:
+        """Check that `restore` finds all that it needs.
+
+        Raises:
+            DamagedCheckpoint: If something is missing or of another shape.
+            CheckpointError: For a checkpoint of another kind of training.
+        """
+        ...
+
     def restore(self, saved: Checkpoint) -> None:
-        """Stand where a checkpoint of the same config and corpus was made."""
+        """Stand where a checkpoint of the same config and corpus was made, one that is checked."""
         ...

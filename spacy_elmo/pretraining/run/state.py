@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
 from spacy_elmo.pretraining.batches.batches import Batches, TrainingBatch
 from spacy_elmo.pretraining.batches.running import TextPositions
+from spacy_elmo.pretraining.batches.windows import make_windows
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run.checkpoint import Checkpoint
+from spacy_elmo.pretraining.run.checks import check_tensors, check_values
 from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.schedule import learning_rate, progress
 from spacy_elmo.pretraining.step.gradients import StepGradients, Stepper
@@ -149,9 +152,44 @@ class Training:
         saved = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         return Checkpoint(saved, values)
 
+    def check(self, saved: Checkpoint) -> None:
+        """Check that `restore` finds all that it needs.
+
+        Raises:
+            DamagedCheckpoint: If something is missing or of another shape.
+            CheckpointError: For a checkpoint of a training as one graph on a GPU.
+        """
+        if saved.state.get("kind") == "device":
+            raise CheckpointError(
+                "this checkpoint was made by a training as one graph on a GPU: go on with it "
+                "there, or start from its weights with --init"
+            )
+        check_values(saved.state, ("optimizer_steps",))
+        like: dict[str, Tensor] = dict(self.lm.named_parameters(prefix="model"))
+        like |= {f"optimizer.{name}": value for name, value in self.optimizer.state.items()}
+        if self.scale is not None:
+            like |= {"scale.value": self.scale.value, "scale.good_steps": self.scale.good_steps}
+        expected = {name: (tuple(value.shape), value.dtype) for name, value in like.items()}
+        for number, state in enumerate(self.states):
+            for part, value in (("h", state.h), ("c", state.c)):
+                name = f"lstm.{number}.{part}"
+                n_rows = self.config.batch_size
+                found = saved.tensors.get(name)
+                if not self.config.carry_state and found is not None and found.dim():
+                    # Of the last batch, which had as many rows as it had sentences.
+                    n_rows = found.size(-1)
+                expected[name] = ((*value.shape[:2], n_rows), value.dtype)
+        check_tensors(saved.tensors, expected)
+        windows = make_windows(self.corpus, self.config)
+        try:
+            windows.restore(saved.state["windows"])
+            windows.next()
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+            raise DamagedCheckpoint(f"its place in the text is none ({error})") from error
+
     @torch.no_grad()
     def restore(self, saved: Checkpoint) -> None:
-        """Stand where a checkpoint of the same config and corpus was made."""
+        """Stand where a checkpoint of the same config and corpus was made, one that is checked."""
         tensors, values = saved.tensors, saved.state
         for name, parameter in self.lm.named_parameters():
             parameter.copy_(tensors[f"model.{name}"])

@@ -56,11 +56,19 @@ def test_words_that_no_vocabulary_file_holds(prepared: Path, tmp_path: Path) -> 
     for name in ("vocab.txt", "types.txt"):
         path = folder / name
         path.write_bytes(path.read_bytes().replace(b"\ncat\n", b"\nc\rt\n"))
+    without_checksum(folder)
     with pytest.raises(CorpusError, match=r"vocab.txt: the word 'c\\rt' \(line 5\) holds a line"):
         Corpus(folder)
     corpus = Corpus(folder, ["<S>", "</S>", "<UNK>", "dog"])
     assert corpus.types[4] == "c\rt"
     assert corpus.word_of_type.tolist() == [0, 1, 2, 2, 2, 3, 2, 2, 2]
+
+
+def without_checksum(folder: Path) -> None:
+    """As earlier versions wrote it."""
+    meta = json.loads((folder / "corpus.json").read_text("utf8"))
+    del meta["checksum"]
+    (folder / "corpus.json").write_text(json.dumps(meta), "utf8")
 
 
 def change(name: str, key: str, value: object) -> Callable[[Path], None]:
@@ -73,6 +81,35 @@ def change(name: str, key: str, value: object) -> Callable[[Path], None]:
 
 def cut(name: str, size: int) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-size]) and None
+
+
+def swap(name: str, *lines: bytes) -> Callable[[Path], None]:
+    """Exchange two lines of a file."""
+
+    def damage(folder: Path) -> None:
+        words = (folder / name).read_bytes().split(b"\n")
+        one, other = map(words.index, lines)
+        words[one], words[other] = words[other], words[one]
+        (folder / name).write_bytes(b"\n".join(words))
+
+    return damage
+
+
+def put(name: str, place: int, value: int) -> Callable[[Path], None]:
+    """Change one number of an array."""
+
+    def damage(folder: Path) -> None:
+        array = np.load(folder / name)
+        array.reshape(-1)[place] = value
+        np.save(folder / name, array)
+
+    return damage
+
+
+def header(name: str, text: bytes) -> Callable[[Path], None]:
+    """Replace the header of an array."""
+    size = len(text).to_bytes(2, "little")
+    return lambda folder: (folder / name).write_bytes(b"\x93NUMPY\1\0" + size + text) and None
 
 
 def without(name: str) -> Callable[[Path], None]:
@@ -108,6 +145,26 @@ def without(name: str) -> Callable[[Path], None]:
             lambda folder: np.save(folder / "tokens.npy", np.zeros(8)),
             r"holds float64 \(8,\), but corpus.json asks for uint32 \(8,\)",
         ),
+        (change("corpus.json", "n_types", True), "n_types must be a positive number, not True"),
+        (change("corpus.json", "n_tokens", 10**30), r"asks for uint32 \(1000000000000000"),
+        (swap("vocab.txt", b"the", b"cat"), "does not hold the first words of types.txt"),
+        (swap("types.txt", b"the", b"cat"), "does not hold the first words of types.txt"),
+        (swap("types.txt", b"dog", b"sat"), "do not match the checksum in corpus.json"),
+        (put("characters.npy", 60, 99), "do not match the checksum in corpus.json"),
+        (put("tokens.npy", 6, 9), "the id at 6 is 9, but all are below 9"),
+        (put("tokens.npy", 7, 10**9), "the id at 7 is 1000000000, but all are below 9"),
+        (header("tokens.npy", b"{'descr': (\n"), "tokens.npy is cut short or no array"),
+        (header("tokens.npy", b"(" * 9000), "tokens.npy is cut short or no array"),
+        (
+            header(
+                "tokens.npy", b"{'descr':'<u4','fortran_order':False,'shape':(" + b"9" * 99 + b",)}"
+            ),
+            "tokens.npy is cut short or no array",
+        ),
+        (
+            lambda folder: (folder / "tokens.npy").open("ab").write(b"more") and None,
+            "tokens.npy is longer than its array",
+        ),
     ],
 )
 def test_damage_is_named(
@@ -117,6 +174,31 @@ def test_damage_is_named(
     damage(folder)
     with pytest.raises(CorpusError, match=message):
         Corpus(folder)
+
+
+def test_older_corpora_have_no_checksum(prepared: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(prepared, tmp_path / "older")
+    assert "checksum" not in Corpus(folder).meta  # by which checkpoints tell a corpus
+    without_checksum(folder)
+    assert Corpus(folder).meta == Corpus(prepared).meta
+    put("characters.npy", 60, 400)(folder)
+    with pytest.raises(CorpusError, match="the id at 60 is 400, but all are below 262"):
+        Corpus(folder)
+    put("characters.npy", 60, 99)(folder)
+    swap("vocab.txt", b"the", b"cat")(folder)
+    with pytest.raises(CorpusError, match="does not hold the first words of types"):
+        Corpus(folder)
+
+
+def test_the_vocabulary_of_a_damaged_corpus_is_not_used(prepared: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(prepared, tmp_path / "damaged")
+    (tmp_path / "text.txt").write_text("the cat\n")
+    prepare([tmp_path / "text.txt"], tmp_path / "out", tokenized=True, vocabulary=folder)
+    assert Corpus(tmp_path / "out").vocabulary == Corpus(prepared).vocabulary
+    swap("vocab.txt", b"the", b"cat")(folder)
+    with pytest.raises(CorpusError, match="does not hold the first words of types"):
+        prepare([tmp_path / "text.txt"], tmp_path / "again", tokenized=True, vocabulary=folder)
+    assert not (tmp_path / "again").exists()
 
 
 def test_no_folder(tmp_path: Path) -> None:

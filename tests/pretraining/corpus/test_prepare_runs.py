@@ -128,6 +128,10 @@ def test_killed_while_it_works(tmp_path: Path, kill: signal.Signals) -> None:
     wait_until(lambda: ids.exists() and ids.stat().st_size > 0)
     children = processes(parent=run.pid)
     assert len(children) >= 2
+    # What another run is at work on is not taken from it, not by force.
+    with pytest.raises(FileExistsError, match=r"out.partial: another run is at work on it"):
+        prepare([write(tmp_path)], out, force=True)
+    assert ids.exists()
     run.send_signal(kill)
     assert run.wait(120) != 0
     run.stdin.close()
@@ -142,6 +146,20 @@ def test_killed_while_it_works(tmp_path: Path, kill: signal.Signals) -> None:
     prepare([write(tmp_path)], out, force=True)
     assert len(Corpus(out)) > 0
     assert not partial.exists()
+
+
+def test_killed_between_two_renames(tmp_path: Path) -> None:
+    """Where the system needs two, to replace a corpus: neither the old nor the new is lost."""
+    options = {"tokenized": True, "min_count": 1}
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    prepare([write(tmp_path, "old\n")], tmp_path / ".out.0123abcd.tmp", **options)  # type: ignore[arg-type]
+    prepare([write(tmp_path, "new\n")], partial, **options)  # type: ignore[arg-type]
+    with pytest.raises(FileExistsError, match="exists already"):
+        prepare([write(tmp_path, "newer\n")], out, **options)  # type: ignore[arg-type]
+    assert Corpus(out).types[3:] == ["new"]
+    prepare([write(tmp_path, "newer\n")], out, force=True, **options)  # type: ignore[arg-type]
+    assert Corpus(out).types[3:] == ["newer"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out"]
 
 
 def test_existing_output(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +17,7 @@ from spacy_elmo.pretraining.report.log import Log, read_log
 from spacy_elmo.pretraining.report.plot import curves, draw
 from spacy_elmo.pretraining.report.progress import Progress
 from spacy_elmo.pretraining.run.events import (
+    Advanced,
     CheckpointWritten,
     Measured,
     Message,
@@ -45,6 +50,47 @@ def test_the_picture_shows_every_curve() -> None:
     numbers = [float(part) for line in lines for point in line for part in point.split(",")]
     assert min(numbers) > 0.0
     assert max(numbers) < 720.0
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        (325.0, 440.0),
+        (340.0,),
+        (1.0, 1.0),
+        (1.0, 1.2),
+        (3.0, 4.0),
+        (5.2, 9.7),
+        (1.5, 1e9),
+        (2.0, float("inf")),
+        (99.0, 101.0),
+        (123456.0, 234567.0),
+    ],
+)
+def test_there_are_always_some_ticks_and_never_many(found: tuple[float, ...]) -> None:
+    entries = [{"step": k, "tokens": k, "heldout": [value]} for k, value in enumerate(found)]
+    root = ElementTree.fromstring(draw(entries, "x"))
+    texts = [e for e in root.iter(f"{SVG}text") if e.get("text-anchor") == "end"]
+    heights = [float(e.get("y", "")) for e in texts]
+    assert 2 <= len(heights) <= 11
+    assert heights == sorted(set(heights), reverse=True)
+    assert min(a - b for a, b in itertools.pairwise(heights)) > 12  # the font's size
+    assert all(40 <= height <= 380 for height in heights)
+    numbers = [float(e.text or "") for e in texts]
+    assert numbers == sorted(set(numbers))
+    along = [e for e in root.iter(f"{SVG}text") if e.get("text-anchor") == "middle"]
+    assert len(along) >= 3
+
+
+def test_a_single_point_shows() -> None:
+    for tokens in (0, 300):  # before the first step, and after the last
+        root = ElementTree.fromstring(
+            draw([{"step": 1, "tokens": tokens, "heldout": [9.0, 9.5]}], "x")
+        )
+        points = list(root.iter(f"{SVG}circle"))
+        assert [point.get("fill") for point in points] == ["#1f77b4", "#d95f02"]
+        assert all(64 <= float(point.get("cx", "")) <= 700 for point in points)
+    assert len(list(ElementTree.fromstring(draw(ENTRIES, "x")).iter(f"{SVG}circle"))) == 2
 
 
 def test_a_picture_of_nothing_is_a_picture() -> None:
@@ -83,11 +129,70 @@ def test_lines_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_lines_of_a_short_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A first line soon, one time left and from the budget, the end at 100 %, then each phase."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    progress = Progress()
+    progress(Started(0, 0, False))
+    for seconds in range(1, 16):
+        now[0] += 1
+        progress(Advanced(seconds, 10 * seconds, float(seconds), seconds / 15.2))
+    progress(Advanced(16, 160, 15.2, 1.0))
+    for phase in ("perplexity on held-out text", "mean vector"):
+        progress(Phase(phase))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "Training begins",
+        "13.16% step 2 tokens 20 left 0:00:13",
+        "100.00% step 16 tokens 160 left 0:00:00",
+        "Last phases: perplexity on held-out text",
+        "Last phases: mean vector",
+    ]
+
+
+def test_the_bar_of_a_short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves before the first losses are known, ends at 100 %, and an error comes after it."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def drawn() -> str:
+        return terminal.getvalue().rpartition("\r")[2].strip()
+
+    def train(share: float) -> None:
+        with Progress() as progress:
+            progress(Started(0, 0, False))
+            now[0] += 3
+            progress(Advanced(9, 100, 3.0, 0.2))
+            assert drawn().startswith("20%|")
+            assert drawn().count("left=0:00:12") == 1
+            progress(Advanced(20, 200, 15.0 * share, share))
+            if share < 1.0:
+                raise OSError("full")
+            progress(Phase("mean vector"))
+
+    train(1.0)
+    assert "100%|" in terminal.getvalue()
+    with pytest.raises(OSError, match="full"):
+        train(0.5)
+    assert terminal.getvalue().endswith("\n")  # an error begins a line of its own
+
+
 def test_every_event_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress()
     events = {
-        Started(7, 3_000, False): "",
-        Started(7, 3_000, True): "Going on from step 7, 3,000 tokens",
+        Started(0, 0, False): "Training begins",
+        Started(7, 3_000, True, 0.25): "Going on from step 7, 3,000 tokens, 25% of the budget",
+        Started(8, 3_000, True, 1.0): "The budget is used up at step 8, 3,000 tokens: nothing is",
         RolledBack(9, 7, 0.5): "step 9: back to step 7, and on from there with 0.5 times",
         Phase("mean vector"): "mean vector",
         Measured(7, 3_000, 1.0, Perplexity((4.0,), 10, 1), "warm"): "from the warm state",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import CheckpointError, TrainingError
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -245,6 +246,10 @@ def test_going_on_from_other_weights_is_an_error(corpus: Corpus, tmp_path: Path)
     out = tmp_path / "out"
     assert _train(corpus, out, config(tokens=80), init=tmp_path / "first")
     assert "started from the weights `first`" in (out / "README.md").read_text("utf8")
+    means = [BiLM.from_pretrained(folder).mean_layers for folder in (tmp_path / "first", out)]
+    assert means[0] is not None
+    assert means[1] is not None  # of its own, not that of the weights it started from
+    assert not torch.equal(means[0], means[1])
     for init, message in ((tmp_path / "second", "from second"), (None, "from random weights")):
         with pytest.raises(CheckpointError, match=f"started from first, .* start {message}"):
             _train(corpus, out, config(tokens=160), init=init)
@@ -269,6 +274,49 @@ def test_a_log_that_cannot_be_written_says_what_is_safe(
     monkeypatch.setattr("spacy_elmo.pretraining.report.log.Log.write", full)
     with pytest.raises(OSError, match=r"cannot write the log .* checkpoint is .*step-000000000"):
         _train(corpus, tmp_path / "out", config(tokens=400, log_every=1))
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (OSError(28, "No space left on device"), "Make room"),
+        (OSError("I/O error: File too large (os error 27)"), "Make room"),
+        (PermissionError(13, "Permission denied"), "Make it writable"),
+        (OSError(16, "Device or resource busy"), "Put that right"),
+    ],
+)
+def test_the_advice_fits_the_error(error: OSError, advice: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match=rf"\. {advice} and run the same command again"),
+        checkpoints.saying_what_is_safe("the model", tmp_path),
+    ):
+        raise error
+
+
+@pytest.mark.parametrize("there", ["link", "dangling link", "current folder"])
+def test_where_the_model_goes(
+    there: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, out = tmp_path / "disk" / "model", tmp_path / "out"
+    real.parent.mkdir()
+    if there != "dangling link":
+        real.mkdir()
+    out.symlink_to(real)
+    if there == "current folder":
+        monkeypatch.chdir(real)
+        out = Path()
+    assert _train(corpus, out, config(tokens=80))
+    names = {path.name for path in real.iterdir()}
+    assert {"config.json", "weights.safetensors", "README.md", "training"} < names
+    assert (real / "README.md").read_text("utf8").startswith("# model")
+    assert [path.name for path in real.parent.iterdir()] == ["model"]
+
+
+def test_a_file_in_the_place_of_the_model(corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("precious")
+    with pytest.raises(ValueError, match="out is a file: give the name of a folder"):
+        _train(corpus, tmp_path / "out", config())
+    assert (tmp_path / "out").read_text() == "precious"
 
 
 def test_errors_of_the_command_are_one_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from spacy_elmo.errors import TrainingError
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.pretrain import pretrain
 from spacy_elmo.pretraining.report.log import read_log
@@ -70,20 +71,35 @@ def test_killed_at_any_moment_it_goes_on(
     assert steps == sorted(set(steps))  # nothing logged twice
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "program"),
+    [
+        (signal.SIGTERM, "spacy_elmo.pretraining"),
+        (signal.SIGINT, "spacy_elmo.pretraining"),
+        (signal.SIGTERM, "spacy_elmo"),
+    ],
+)
 def test_a_signal_leaves_a_checkpoint(
-    number: signal.Signals, corpus: Path, tmp_path: Path, one_thread: None
+    number: signal.Signals, program: str, corpus: Path, tmp_path: Path, one_thread: None
 ) -> None:
     made = config(tokens=100_000_000, checkpoint_seconds=1e6)
     out = tmp_path / "out"
-    process = start(command(corpus, out, made))
+    arguments = command(corpus, out, made)
+    if program == "spacy_elmo":
+        arguments[2:3] = ["spacy_elmo", "pretrain"]
+    process = start(arguments)
     wait_for_checkpoint(process, out, "")
     log = out / "training" / "log.jsonl"
     while not read_log(log):  # it is at work
         time.sleep(0.01)
+    # Meanwhile no other training may work there, and nothing of this one is touched.
+    before = sorted(path.name for path in (out / "training" / "checkpoints").iterdir())
+    with pytest.raises(TrainingError, match=f"at work there, process {process.pid} on "):
+        pretrain(corpus, out, made)
+    assert before == sorted(path.name for path in (out / "training" / "checkpoints").iterdir())
     process.send_signal(number)
     told = process.communicate(timeout=60)[1]
-    assert process.returncode == 0, told
+    assert process.returncode == 128 + number, told
     assert "run the same command to go on" in told
     assert newest(out) > "step-000000000.safetensors"
     assert not (out / "config.json").exists()

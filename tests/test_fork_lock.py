@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
-from spacy_elmo.locks import ForkLock
+from spacy_elmo.fork_lock import ForkLock
 from tests.forks import SECONDS, in_child
 
 
