@@ -100,7 +100,8 @@ def read(
         config, spelling = read_config(options, weights, stored, initial_state)
         n_words, rows_of = _rows_of_words(config, stored)
         words_file = vocab
-        if vocab is None and (own.get("vocabulary") != ABSENT or config.n_words is not None):
+        # A softmax may have come to a file that was written without a vocabulary.
+        if vocab is None and (own.get("vocabulary") != ABSENT or n_words is not None):
             words_file = _vocabulary_file(weights, own.get("vocabulary"), n_words is not None)
         if words_file is not None:
             held.enter_context(unchanged(words_file))
@@ -126,12 +127,14 @@ def read(
 
 def _datasets(path: Path, file: Any) -> dict[str, Stored]:
     """All datasets of a file, by full name."""
-    return {
-        name: Stored(
-            tuple(item.shape or ()), item.dtype.name, partial(_read_rows, path, name, item)
-        )
-        for name, item in contained_datasets(path, file).items()
-    }
+    found = contained_datasets(path, file)
+    with h5py_errors(path):  # a damaged type is noticed when it is asked for
+        return {
+            name: Stored(
+                tuple(item.shape or ()), item.dtype.name, partial(_read_rows, path, name, item)
+            )
+            for name, item in found.items()
+        }
 
 
 def _read_rows(path: Path, name: str, dataset: Any, start: int, stop: int) -> Array:
