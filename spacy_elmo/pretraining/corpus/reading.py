@@ -91,6 +91,8 @@ def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[st
             with path.open("rb") as file:
                 if kind != "docs":
                     open_text(file, entry)
+                elif file.read(1) != b"\x78":  # by which all that zlib compressed begins
+                    raise CorpusError(f"{entry} is no readable .spacy file: it begins otherwise")
         kinds.append((entry, kind))
     if not kinds:
         raise CorpusError("no input: give at least one file, or - for the standard input")

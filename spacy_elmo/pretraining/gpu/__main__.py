@@ -24,7 +24,7 @@ from spacy_elmo.pretraining.gpu.parts import (
     split_folder,
     unpack_corpus,
 )
-from spacy_elmo.pretraining.pretrain import pretrain
+from spacy_elmo.pretraining.pretrain import stopped_by
 from spacy_elmo.pretraining.report.progress import Progress
 from spacy_elmo.pretraining.run import checkpoint as checkpoints
 from spacy_elmo.pretraining.run.events import CheckpointWritten, Event, Written
@@ -46,7 +46,7 @@ def pack(corpus: Path, heldout: Path | None, parts: Path) -> None:
 
 def train(
     parts: Path, work: Path, out: Path, config: PretrainConfig, seconds: float, device: str | None
-) -> bool:
+) -> int:
     """Train on the parts that are there, for so many seconds in all; go on if it was begun.
 
     Args:
@@ -58,7 +58,7 @@ def train(
         device: "cpu" or "cuda"; None: a GPU if there is one.
 
     Returns:
-        False if a signal stopped it.
+        The number of the signal that stopped it; 0: none did.
     """
     began = time.monotonic()
     corpora: dict[str, Path | None] = {}
@@ -95,7 +95,7 @@ def train(
         seconds=max(1.0, left),
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
-    return pretrain(corpus, model, config, heldout=heldout, device=device, progress=watch)
+    return stopped_by(corpus, model, config, heldout=heldout, device=device, progress=watch)
 
 
 def _model_of(path: Path, corpus: Path) -> BiLM:
@@ -144,7 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             join_folder(given.pieces, given.model)
         else:
             config = PretrainConfig.from_file(given.config)
-            train(given.parts, given.work, given.out, config, given.seconds, given.device)
+            signal = train(given.parts, given.work, given.out, config, given.seconds, given.device)
+            return 128 + signal if signal else 0
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

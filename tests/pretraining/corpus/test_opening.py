@@ -145,6 +145,8 @@ def _tar() -> bytes:
         ("x.txt", ("это по-русски " * 20).encode("cp1251"), "bytes that are none: convert it"),
         ("x.dat", np.random.default_rng(0).bytes(2000), "is no text in UTF-8"),
         ("x.jsonl", _zip(), "is a zip archive"),
+        ("x.spacy", b"words", r"is no readable .spacy file: it begins otherwise"),
+        ("x.spacy", b"", r"is no readable .spacy file: it begins otherwise"),
     ],
 )
 def test_what_is_no_text_is_refused_before_work_is_done(
