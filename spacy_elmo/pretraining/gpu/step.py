@@ -8,7 +8,7 @@ other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -223,8 +223,7 @@ class DeviceStep:
     def _beside(self, direction: int) -> Iterator[None]:
         """The stream of a direction, once what came before it is done."""
         if not self.streams:
-            with nullcontext():
-                yield
+            yield
             return
         stream = self.streams[direction]
         stream.wait_stream(torch.cuda.current_stream())
