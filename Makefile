@@ -1,6 +1,7 @@
 # make demo   a first look: contextual vectors tell the senses of a word apart
 # make test   linters, types, the whole test suite
-# make bench  the tables of the README's performance section (ARGS="--full" for every size)
+# make bench  the tables of the performance section, and this package against an earlier commit of it
+#             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
 #
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
