@@ -3,6 +3,8 @@
 # make bench  the tables of the performance section, and this package against an earlier commit of it
 #             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
 #
+# make docs   the documentation site, in site/; needs no network
+#
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
 #                  numpy and safetensors only (pytest, hypothesis and pytest-timeout for the tests)
@@ -15,7 +17,7 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff
+TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff sphinx myst-parser furo
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
@@ -27,7 +29,7 @@ CORPUS ?= corpus/train
 HELDOUT ?= corpus/heldout
 MODEL ?= build/en_elmo_md
 
-.PHONY: demo test bench gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
+.PHONY: demo test bench docs gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -40,6 +42,9 @@ test: $(VENV)/.test-tools
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.test-tools
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
 
 gpu: gpu-test gpu-bench gpu-train
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Commands that something else runs, and the file that does.
 RUN_ELSEWHERE = {
     "make demo": "tests/test_demo.py",
+    "pip install .": "tests/test_packaging.py",
     "make test": ".ci/run",
     "make docs": "tests/test_docs.py",
     "make gpu": "tests/pretraining/gpu/test_whole_way.py",
