@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     "changelog": "CHANGELOG.md",
     "contributing": "CONTRIBUTING.md",
+    "model-en-elmo-md": "spacy_elmo/models/en_elmo_md/README.md",
+    "model-en-elmo-sm": "spacy_elmo/models/en_elmo_sm/README.md",
     "security": "SECURITY.md",
 }
 
@@ -19,7 +21,8 @@ def read(app: Any, docname: str, content: list[str]) -> None:
     """Put a file in the place of its page, and lead links to files to their pages."""
     text = content[0]
     if docname in PAGES:
-        text = (ROOT / PAGES[docname]).read_text(encoding="utf8").replace("](docs/", "](")
+        text = (ROOT / PAGES[docname]).read_text(encoding="utf8")
+        text = re.sub(r"\]\((?:\.\./)*docs/", "](", text)
     for page, file in PAGES.items():
         text = re.sub(rf"\]\((?:\.\./)?{re.escape(file)}", f"]({page}.md", text)
     content[0] = text
