@@ -30,6 +30,7 @@ extensions = [
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_ext"]
 nitpicky = False
+smartquotes = False  # quotes in docstrings are code
 
 # Markdown: anchors of headings as on code hosting sites, so that links work in both places.
 myst_heading_anchors = 4
