@@ -62,8 +62,9 @@ def run_commands(page: Path, folder: Path) -> None:
             assert (ROOT / elsewhere).exists(), command
             continue
         shorter = SHORTER.get(" ".join(words[:2]), [])
+        program = environment / words[0]
         done = subprocess.run(
-            [str(environment / words[0]), *words[1:], *shorter],
+            [str(program) if program.exists() else words[0], *words[1:], *shorter],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -79,7 +80,9 @@ def fill(folder: Path) -> None:
         docs = DocBin()
         for text, tags in zip(SENTENCES, TAGS, strict=False):
             words = text.split()
-            docs.add(Doc(nlp.vocab, words=words, tags=tags))
+            docs.add(
+                Doc(nlp.vocab, words=words, tags=tags, ents=["O"] * (len(words) - 1) + ["B-END"])
+            )
         docs.to_disk(folder / f"{name}.spacy")
     (folder / "text.txt").write_text("\n".join(SENTENCES * 20), encoding="utf8")
     (folder / "heldout.txt").write_text("\n".join(SENTENCES), encoding="utf8")

@@ -11,15 +11,27 @@ from tests import snippets
 
 ROOT = snippets.ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Pages whose commands run each time; those of the others, dozens of processes, run in `make soak`.
+ALWAYS = ("README.md", "getting-started.md")
 
 
 def with_blocks(language: str) -> list[object]:
     """Pages that have code of a language."""
-    return [pytest.param(p, id=p.name) for p in PAGES if snippets.blocks(p, language)]
+    pages = [page for page in PAGES if snippets.blocks(page, language)]
+    return [
+        pytest.param(
+            page,
+            id=page.name,
+            marks=pytest.mark.soak if language == "bash" and page.name not in ALWAYS else (),
+        )
+        for page in pages
+    ]
 
 
 @pytest.mark.parametrize("page", with_blocks("python"))
 def test_python(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if page.name == "cookbook.md":
+        pytest.importorskip("sklearn", reason="a recipe uses scikit-learn")
     monkeypatch.chdir(tmp_path)
     snippets.run_python(page)
 
