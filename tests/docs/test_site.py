@@ -14,7 +14,7 @@ from typer.main import get_command
 import spacy_elmo
 from spacy_elmo.cli.app import app
 from spacy_elmo.pipeline.factory import DEFAULT_CONFIG
-from tests.snippets import ROOT
+from tests.docs.snippets import ROOT
 
 pytest.importorskip("sphinx", reason="the site is built with Sphinx (the extra `docs`)")
 OUTSIDE = ("https://fonts.", "//cdn.", '<script src="http')

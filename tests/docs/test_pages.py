@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests import snippets
+from tests.docs import snippets
 
 ROOT = snippets.ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Pages whose code has a test of its own beside this file, as it needs more than it says.
+OWN_TESTS = ("coming-from.md", "processes.md", "published-models.md")
 # Pages whose commands run each time; those of the others, dozens of processes, run in `make soak`.
 ALWAYS = ("README.md", "getting-started.md")
 
 
 def with_blocks(language: str) -> list[object]:
     """Pages that have code of a language."""
-    pages = [page for page in PAGES if snippets.blocks(page, language)]
+    pages = [page for page in PAGES if page.name not in OWN_TESTS]
+    pages = [page for page in pages if snippets.blocks(page, language)]
     return [
         pytest.param(
             page,

@@ -12,14 +12,14 @@ from pathlib import Path
 import spacy
 from spacy.tokens import Doc, DocBin
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 # Commands that something else runs, and the file that does.
 RUN_ELSEWHERE = {
     "make demo": "tests/test_demo.py",
     "pip install .": "tests/test_packaging.py",
     "make test": ".ci/run",
-    "make docs": "tests/test_docs.py",
+    "make docs": "tests/docs/test_site.py",
     "make gpu": "tests/pretraining/gpu/test_whole_way.py",
     "make gpu-pack": "tests/pretraining/gpu/test_whole_way.py",
     "make gpu-unpack": "tests/pretraining/gpu/test_whole_way.py",
