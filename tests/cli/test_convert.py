@@ -87,3 +87,35 @@ def test_a_target_that_cannot_be_meant_is_refused_before_anything_is_read(tmp_pa
     result = convert(tmp_path / "nowhere", tmp_path / "x.npz")
     assert result.exit_code == 1
     assert "x.npz: would be a directory, although its name ends in .npz" in result.output
+
+
+@pytest.mark.parametrize("weights", ["native", "elmo.hdf5"])
+def test_what_was_edited_on_purpose_is_taken(native, tmp_path, weights):
+    """What the error says helps: the edit counts, and the new weights load."""
+    convert(native, tmp_path / "elmo.hdf5")
+    edits = {
+        native / "config.json": lambda told: told.update(cell_clip=0.25),
+        tmp_path / "elmo_options.json": lambda told: told["lstm"].update(cell_clip=0.25),
+    }
+    for file, edit in edits.items():
+        values = json.loads(file.read_text())
+        edit(values)
+        file.write_text(json.dumps(values))
+    source, target = tmp_path / weights, tmp_path / "new"
+    result = convert(source, target)
+    assert result.exit_code == 1
+    told = " ".join(result.output.split())
+    assert "if you changed it on purpose: spacy elmo convert" in told
+    assert "NEW --edited" in told
+    assert convert(source, target, "--edited").exit_code == 0
+    assert BiLM.from_pretrained(target).config.cell_clip == 0.25
+    assert convert(source, target).exit_code == 1  # the next one has to say so again
+
+
+def test_an_edit_that_fits_no_weights_is_an_error_all_the_same(native, tmp_path):
+    config = json.loads((native / "config.json").read_text())
+    for change, told in (({"lang": "en"}, "lang"), ({"lstm_dim": 8}, "shape")):
+        (native / "config.json").write_text(json.dumps({**config, **change}))
+        result = convert(native, tmp_path / "new", "--edited")
+        assert result.exit_code == 1
+        assert told in result.output
