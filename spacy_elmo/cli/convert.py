@@ -22,16 +22,15 @@ def convert(
     ),
     force: bool = typer.Option(False, "--force", "-f", help="Replace TARGET if it exists."),
 ) -> None:
-    """Convert weights, exact to the bit (in float32), and with them their card."""
+    """Convert weights, exact to the bit (in float32), and with them their card and licences."""
     from contextlib import nullcontext
-    from shutil import copyfile
 
     from wasabi import msg
 
-    from spacy_elmo.cli.info import CARD, find_card
-    from spacy_elmo.formats import load, save
+    from spacy_elmo.formats import load, resolve, save
     from spacy_elmo.formats.generation import edits_are_meant
     from spacy_elmo.formats.loading import check_target
+    from spacy_elmo.formats.papers import read_papers, write_papers
 
     if target.exists() and not force:
         raise FileExistsError(f"{target} exists: give another target, or --force to replace it")
@@ -39,7 +38,5 @@ def convert(
     with edits_are_meant() if edited else nullcontext():
         lm = load(source, options=options, vocab=vocab)
     save(lm, target, dtype=dtype)
-    card = find_card(source)
-    if target.is_dir() and card is not None and not (target / CARD).exists():
-        copyfile(card, target / CARD)
+    write_papers(target, read_papers(resolve(source)), replace=False)
     msg.good(f"Wrote {target}")

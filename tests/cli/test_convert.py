@@ -119,3 +119,20 @@ def test_an_edit_that_fits_no_weights_is_an_error_all_the_same(native, tmp_path)
         result = convert(native, tmp_path / "new", "--edited")
         assert result.exit_code == 1
         assert told in result.output
+
+
+def test_card_and_licences_survive_hdf5(native, tmp_path):
+    (native / "LICENSE.txt").write_text("CC BY-SA 4.0")
+    (tmp_path / "README.md").write_text("of something else")
+    assert convert(native, tmp_path / "elmo_weights.hdf5").exit_code == 0
+    assert (tmp_path / "elmo_README.md").read_text() == "Trained on naught."
+    assert convert(tmp_path / "elmo_weights.hdf5", tmp_path / "back").exit_code == 0
+    assert (tmp_path / "back/README.md").read_text() == "Trained on naught."
+    assert (tmp_path / "back/LICENSE.txt").read_text() == "CC BY-SA 4.0"
+    files = {"config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"}
+    assert {path.name for path in (tmp_path / "back").iterdir()} == {
+        *files,
+        "README.md",
+        "LICENSE.txt",
+    }
+    assert BiLM.from_pretrained(tmp_path / "elmo_weights.hdf5").softmax is not None
