@@ -56,6 +56,9 @@ def _colour(share: float) -> str:
 
 
 if __name__ == "__main__":
+    if "-h" in sys.argv or "--help" in sys.argv:
+        print(__doc__)
+        sys.exit()
     if not 2 <= len(sys.argv) <= 3:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -22,6 +22,8 @@ GROUND = {
     "errors",
     "files",
     "aside",
+    "exchange",
+    "replacing",
     "locks",
     "fork_lock",
     "fields",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ PACKAGES = ("spacy-elmo", "spacy", "thinc", "torch", "numpy", "safetensors", "h5
 
 def info(
     weights: str | None = typer.Argument(
-        None, help="Name or path of weights. Left out: the installed versions.", show_default=False
+        None,
+        help="Name or path of weights, or of a pipeline with `elmo`. Left out: installed versions.",
+        show_default=False,
     ),
     options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
     vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
@@ -28,10 +31,27 @@ def info(
     if weights is None:
         msg.table(versions(), divider=False)
         return
-    from spacy_elmo.formats import load
+    pipeline = find_pipeline(weights)
+    if pipeline is None:
+        show(weights, options, vocab, card)
+        return
+    meta = json.loads((pipeline / "meta.json").read_text("utf-8-sig"))
+    typer.echo(f"Pipeline: {pipeline}\nIts licence: {meta.get('license') or 'none is named'}")
+    for folder in weights_in(pipeline):
+        typer.echo(f"\nComponent {folder.parent.name!r}")
+        show(str(folder), options, vocab, card)
+
+
+def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> None:
+    """Print the description of weights, and of their card."""
+    from wasabi import msg
+
+    from spacy_elmo.formats import load, resolve
+    from spacy_elmo.formats.papers import licences, read_papers
 
     lm = load(weights, options=options, vocab=vocab)
-    msg.table(describe(lm), divider=False)
+    named = ", ".join(licences(read_papers(resolve(weights))))
+    msg.table({**describe(lm), "Licences": named or "none is named"}, divider=False)
     path = find_card(weights)
     if path is not None:
         typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
@@ -102,12 +122,47 @@ def describe(lm: BiLM) -> dict[str, str]:
 
 
 def find_card(weights: str) -> Path | None:
-    """The card (README.md) in the folder of weights given by name or path, if there is one."""
+    """The card of weights given by name or path, if there is one.
+
+    It is the README.md in their folder; that of an HDF5 file may bear its name (`x_README.md`).
+    """
     from spacy_elmo.formats import resolve
+    from spacy_elmo.formats.hdf5.companions import companion
 
     path = resolve(weights)
-    card = (path if path.is_dir() else path.parent) / CARD
-    return card if card.is_file() else None
+    if path.is_dir():
+        candidates = [path / CARD]
+    else:
+        candidates = [companion(path, "README", ".md"), path.parent / CARD]
+    return next((card for card in candidates if card.is_file()), None)
+
+
+def find_pipeline(name: str) -> Path | None:
+    """The folder of a saved pipeline given by its path or the name of its package; else None."""
+    path = Path(name)
+    if not path.exists() and name.isidentifier():
+        from spacy.util import get_model_meta, get_package_path, is_package
+
+        if is_package(name):
+            package = get_package_path(name)
+            meta = get_model_meta(package)
+            path = package / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    found = (path / "config.cfg").is_file() and (path / "meta.json").is_file()
+    return path if found else None
+
+
+def weights_in(pipeline: Path) -> list[Path]:
+    """The folders of weights in a saved pipeline.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    from spacy_elmo.formats import native
+
+    found = [path for path in sorted(pipeline.glob("*/model")) if native.recognise(path)]
+    if not found:
+        raise ValueError(f"{pipeline}: a pipeline without `elmo`: give one that has it, or weights")
+    return found
 
 
 def _clip(value: float | None) -> str:

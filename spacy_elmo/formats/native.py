@@ -223,13 +223,13 @@ def _check_belong(path: Path, vocabulary: list[str] | None) -> None:
     weights = path / WEIGHTS
     written = _metadata(weights)
     config = values_digest(read_json(path / CONFIG, error=WeightsError))
-    check_belongs(path / CONFIG, weights, config, written.get("config"))
+    check_belongs(path / CONFIG, weights, config, written.get("config"), source=path)
     words = words_digest(vocabulary)
-    check_belongs(path / VOCABULARY_FILE, weights, words, written.get("vocabulary"))
+    check_belongs(path / VOCABULARY_FILE, weights, words, written.get("vocabulary"), source=path)
     softmax = path / SOFTMAX
     if softmax.is_file():
         network = _metadata(softmax).get("network", "")
-        check_belongs(softmax, weights, network, written.get("network", ""))
+        check_belongs(softmax, weights, network, written.get("network", ""), source=None)
 
 
 def _metadata(path: Path) -> Mapping[str, str]:

@@ -118,10 +118,12 @@ def read(
             device=device,
         )
         lm = assemble(weights, config, vocabulary, tensors)
-        check_belongs(options, weights, values_digest(to_options(config)), own.get("options"))
+        described = values_digest(to_options(config))
+        check_belongs(options, weights, described, own.get("options"), source=path)
         if vocabulary is not None and own.get("vocabulary") != ABSENT:
             assert words_file is not None
-            check_belongs(words_file, weights, words_digest(vocabulary), own.get("vocabulary"))
+            words = words_digest(vocabulary)
+            check_belongs(words_file, weights, words, own.get("vocabulary"), source=path)
     return lm
 
 

@@ -15,7 +15,7 @@ from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.mix import mix_layers
 from spacy_elmo.pipeline.listening.update import Update
 from spacy_elmo.pipeline.listening.upstream import Upstream, Upstreams
-from spacy_elmo.pipeline.model.bilm import Backprop, check_model, configure, load, run
+from spacy_elmo.pipeline.model.bilm import Backprop, check_model, configure, load, reload, run
 from spacy_elmo.pipeline.pipelines import is_missing
 from spacy_elmo.pipeline.settings import ElmoSettings, check_at_least
 from spacy_elmo.types import Array
@@ -288,7 +288,12 @@ def forward(
 
 
 def init(model: ElmoListener, X: Any = None, Y: Any = None) -> None:
-    """Fit to the weights of the language model, and start with the plain average."""
+    """Fit to the weights of the language model, and start with the plain average.
+
+    One of its own starts anew too, from its source as long as that exists.
+    """
+    if model.layers:
+        reload(model.layers[0])
     model.restart()
 
 

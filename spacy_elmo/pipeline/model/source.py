@@ -10,7 +10,7 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import STORED_INITIAL_STATES
 from spacy_elmo.errors import WeightsError
-from spacy_elmo.pipeline.model.papers import read_papers
+from spacy_elmo.formats.papers import read_papers
 
 
 @dataclass(frozen=True)
