@@ -143,17 +143,18 @@ class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
         """Run the language model over Docs, without changing them."""
         self.shared.settle()
         layers = self.settings.keep_layers or bool(self.listeners)
-        outputs, _ = run(self.model, list(docs), layers=layers)
+        outputs, _ = run(self.model, list(docs), layers=layers, around=True)
         return outputs
 
     def set_annotations(self, docs: Iterable[Doc], outputs: Iterable[Output]) -> None:
         """Put what `predict` gave on the Docs."""
         settings = self.settings
-        mean = load(self.model).mean if settings.center_similarity else None
-        for doc, (vectors, layers, sentences) in zip(docs, outputs, strict=True):
+        means = load(self.model).means
+        for doc, (vectors, layers, sentences, around) in zip(docs, outputs, strict=True):
             kept = layers if settings.keep_layers else None
             read = sentences.astype(np.int32)
-            rows = storage.write(doc, self.attribute, vectors, read, layers=kept, mean=mean)
+            items = {"layers": kept, **means, **around._asdict()}
+            rows = storage.write(doc, self.attribute, vectors, read, **items)
             storage.trim(doc)  # what another component left on a Doc that was cut since
             if layers is not None:
                 self.shared.hand_over(doc, rows, layers)

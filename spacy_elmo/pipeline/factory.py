@@ -33,6 +33,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
         *(f"{owner}._.elmo" for owner in ("doc", "span", "token")),
         *(f"{owner}._.elmo_layers" for owner in ("doc", "span", "token")),
         *(f"{owner}._.elmo_vectors" for owner in ("doc", "span")),
+        *(f"{owner}._.elmo_context" for owner in ("span", "token")),
     ],
 )
 def make_elmo(
@@ -55,6 +56,7 @@ def make_elmo(
     save_dtype: str,
     save_softmax: bool | None,
     device: str | None,
+    context: bool,
 ) -> Elmo:
     """Make an `elmo` component. Opens no weights.
 

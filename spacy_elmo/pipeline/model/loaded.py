@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
-from spacy_elmo.bilm.inference.windows import window_tokens
+from spacy_elmo.bilm.inference.windows import Mix, window_tokens
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
@@ -91,6 +91,36 @@ class LoadedBiLM:
         return mean
 
     @property
+    def context_mean(self) -> Floats | None:
+        """The mean of what stands around a word, where the weights carry one.
+
+        That of the top layer: but for the ends of sentences these are the same states.
+        *Shape:* (width,).
+        """
+        if self.lm.mean_layers is None:
+            return None
+        mean: Floats = self.lm.mean_layers[-1].cpu().numpy().copy()
+        return mean
+
+    @property
+    def means(self) -> dict[str, Floats | None]:
+        """What a Doc carries for centred similarity, by the names of `Rows`."""
+        if not self.settings.center_similarity:
+            return {}
+        return {
+            "mean": self.mean,
+            "context_mean": self.context_mean if self.settings.context else None,
+        }
+
+    @property
+    def edges(self) -> Floats:
+        """States of the LSTM layers at the ends of every sentence. *Shape:* (n_layers - 1, width).
+
+        The forward ones of `<S>`, and beside them the backward ones of `</S>`.
+        """
+        return self.encoder.edges(self.lm)
+
+    @property
     def token_budget(self) -> int:
         """Bound of the tokens that are computed together."""
         if self.settings.batch_tokens is not None:
@@ -114,7 +144,14 @@ class LoadedBiLM:
             cache.put(sentences[k], layers)
         return [layers for layers in found if layers is not None]
 
-    def _encode(self, sentences: Sentences, mix: ScalarMix | None = None) -> list[Floats]:
+    def vectors_and_top(self, sentences: Sentences) -> list[Floats]:
+        """Mixed vectors and the states of the top layer. *Shape:* (2, n_words, width)."""
+        return self._encode(sentences, self._mix_and_top)
+
+    def _mix_and_top(self, layers: Tensor) -> Tensor:
+        return torch.stack([self.mix(layers), layers[-1]])
+
+    def _encode(self, sentences: Sentences, mix: Mix | None = None) -> list[Floats]:
         return self.encoder.encode(
             self.lm, sentences, mix=mix, batch_tokens=self.settings.batch_tokens
         )
