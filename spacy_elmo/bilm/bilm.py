@@ -14,13 +14,13 @@ from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.context import Neighbours
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.mean import mean_state, mean_vectors
-from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
+from spacy_elmo.bilm.scoring.language_model import LanguageModel
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.types import Floats
 
 
-class BiLM(Network):
+class BiLM(LanguageModel):
     """A bidirectional language model whose layers are contextual vectors (ELMo).
 
     Peters et al. 2018, "Deep contextualized word representations", section 3; numerics of
@@ -187,6 +187,12 @@ class BiLM(Network):
         """
         return self.encoder.stream(self, sentences, mix=mix, batch_tokens=batch_tokens)
 
+    def top_states(
+        self, sentences: Iterable[Words], *, batch_tokens: int | None = None
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """States of the top layer of each sentence, and at its edges; see `Encoder.top_states`."""
+        return self.encoder.top_states(self, sentences, batch_tokens=batch_tokens)
+
     def context(
         self, sentences: Iterable[Words], *, batch_tokens: int | None = None
     ) -> list[Floats]:
@@ -207,7 +213,7 @@ class BiLM(Network):
             ValueError: A sentence is a string or a token, or holds something else than words.
         """
         found = []
-        for states, edges in self.encoder.top_states(self, sentences, batch_tokens=batch_tokens):
+        for states, edges in self.top_states(sentences, batch_tokens=batch_tokens):
             beside = Neighbours(np.zeros(len(states), dtype=np.int64), self.config.n_directions)
             found.append(beside.gather(np, states, edges))
         return found
