@@ -19,6 +19,7 @@ from thinc.api import Optimizer
 
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
+from spacy_elmo.pipeline.doc.substitutes import register_predictor
 from spacy_elmo.pipeline.doc.windows import doc_windows
 from spacy_elmo.pipeline.listening.listened import ListenedTo
 from spacy_elmo.pipeline.listening.replace import replace_listener, replace_listener_cfg
@@ -37,12 +38,13 @@ from spacy_elmo.pipeline.model.bilm import (
     use_source,
 )
 from spacy_elmo.pipeline.pipelines import set_in_configs
+from spacy_elmo.pipeline.predicting import Predicting
 from spacy_elmo.pipeline.sentence_order import warn_of_training_without_sentences
 from spacy_elmo.pipeline.settings import ElmoSettings
 from spacy_elmo.types import Floats
 
 
-class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
+class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
     """Puts contextual vectors on tokens.
 
     Downstream pipes may listen to the language model with `spacy-elmo.ElmoListener.v1`; what
@@ -79,6 +81,7 @@ class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
         get_shim(model).language = vocab.lang
         model.attrs["replace_listener"] = replace_listener
         self._configure(settings)
+        register_predictor(self)
 
     def _configure(self, settings: ElmoSettings) -> None:
         configure(self.model, settings)

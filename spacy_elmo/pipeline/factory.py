@@ -34,6 +34,9 @@ DEFAULT_CONFIG: dict[str, Any] = {
         *(f"{owner}._.elmo_layers" for owner in ("doc", "span", "token")),
         *(f"{owner}._.elmo_vectors" for owner in ("doc", "span")),
         *(f"{owner}._.elmo_context" for owner in ("span", "token")),
+        "token._.elmo_surprisal",
+        "token._.elmo_surprisal_backward",
+        "doc._.elmo_perplexity",
     ],
 )
 def make_elmo(
@@ -57,6 +60,7 @@ def make_elmo(
     save_softmax: bool | None,
     device: str | None,
     context: bool,
+    score: bool,
 ) -> Elmo:
     """Make an `elmo` component. Opens no weights.
 

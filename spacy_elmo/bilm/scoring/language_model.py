@@ -62,7 +62,7 @@ class LanguageModel(Network):
     call before left). Needs a softmax with its vocabulary; `<UNK>` stands for all other words.
     """
 
-    _output_layer: tuple[tuple[object, ...], OutputLayer] | None = None
+    _output_layer: OutputLayer | None = None
 
     def top_states(
         self, sentences: Iterable[Words], *, batch_tokens: int | None = None
@@ -77,10 +77,10 @@ class LanguageModel(Network):
         Raises:
             ValueError: For a model without a softmax or its vocabulary.
         """
-        key = id(self.softmax), id(self.vocabulary)
-        if self._output_layer is None or self._output_layer[0] != key:
-            self._output_layer = key, OutputLayer(self)
-        return self._output_layer[1]
+        layer = self._output_layer
+        if layer is None or not layer.is_of(self):
+            layer = self._output_layer = OutputLayer(self)
+        return layer
 
     def score(self, sentences: Iterable[Words], *, rank: bool = False) -> list[Score]:
         """How probable each word is where it stands.

@@ -78,6 +78,10 @@ class OutputLayer:
         )
         self._softmax = network.softmax
 
+    def is_of(self, network: Network) -> bool:
+        """Whether these are still the softmax and the vocabulary of a network."""
+        return self._softmax is network.softmax and self.words is network.vocabulary
+
     def ids(self, words: Sequence[str]) -> Ints:
         """Number of each word, that of `<UNK>` for those outside the vocabulary."""
         numbers = [self.numbers.get(word, self.unknown) for word in words]

@@ -16,11 +16,11 @@ def token_row(token: Token, rows: Rows, field: str) -> Floats | None:
     Args:
         token: The token.
         rows: What its Doc keeps.
-        field: "vectors", "layers" or "context".
+        field: "vectors", "layers", "context" or "scores".
 
     Returns:
-        *Shape:* (width,), (n_layers, width) or (n_directions, width / n_directions); None if
-        nothing was computed for its text.
+        As the item of `Rows` that is named, without the rows; None if nothing was computed for its
+        text.
     """
     values, offsets = rows[field], rows["offsets"]
     start, end, i = token.idx, token.idx + len(token), token.i
@@ -37,18 +37,17 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
     Those of a Doc are a view where its tokens are as `elmo` saw them; those of a Span are an array
     of their own, which keeps nothing else alive.
 
-    A merged token has the mean of its non-space pieces, or the context around them all, a split one
-    the whole's row, white space a zero row.
+    A merged token has the mean of its non-space pieces, but the context around them all and the
+    sum of their scores; a split one has the whole's row, white space a zero row.
 
     Args:
         tokens: The Doc or Span.
         rows: What the Doc keeps.
-        field: "vectors", "layers" or "context".
+        field: "vectors", "layers", "context" or "scores".
 
     Returns:
-        *Shape:* (n_tokens, width), (n_layers, n_tokens, width) or
-        (n_directions, n_tokens, width / n_directions); None if nothing was computed for the text of
-        some token.
+        As the item of `Rows` that is named, a token for a row; None if nothing was computed for the
+        text of some token.
     """
     wanted = character_offsets(tokens)
     first = tokens.start if isinstance(tokens, Span) else 0
@@ -103,6 +102,11 @@ def _mean(pieces: Floats) -> Floats:
     return mean
 
 
+def _sum(pieces: Floats) -> Floats:
+    total: Floats = pieces.sum(axis=-2)
+    return total
+
+
 def around(pieces: Floats) -> Floats:
     """The context around some tokens in a row: before the first, after the last.
 
@@ -116,7 +120,7 @@ def around(pieces: Floats) -> Floats:
 
 
 # What a merged token has of its pieces.
-_POOLED = {"context": around}
+_POOLED = {"context": around, "scores": _sum}
 
 
 def _read_only(array: Floats) -> Floats:

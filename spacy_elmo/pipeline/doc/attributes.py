@@ -17,12 +17,17 @@ from spacy.tokens import Doc, Span, Token
 from spacy_elmo.pipeline.doc import storage
 from spacy_elmo.pipeline.doc.context import context
 from spacy_elmo.pipeline.doc.handover import drop_everywhere
+from spacy_elmo.pipeline.doc.scores import perplexity, surprisal, surprisal_backward
 from spacy_elmo.pipeline.doc.similarity import similarity
+from spacy_elmo.pipeline.doc.substitutes import substitutes
 from spacy_elmo.pipeline.doc.values import layers, vector, vectors
 from spacy_elmo.types import Floats
 
 # The attributes that somebody has missed.
 _warned: set[str] = set()
+
+# What of the Doc's array some attributes show: setting one to None frees no more than that.
+_ITEMS = {"_layers": "layers", "_perplexity": "scores"}
 
 Owner = type[Doc] | type[Span] | type[Token]
 
@@ -30,7 +35,8 @@ Owner = type[Doc] | type[Span] | type[Token]
 def register_attributes(attribute: str = "elmo") -> None:
     """Register our extension attributes under a name.
 
-    These are `NAME`, `NAME_vectors`, `NAME_layers`, `NAME_context` and `NAME_similarity`. The
+    These are `NAME`, `NAME_vectors`, `NAME_layers`, `NAME_context`, `NAME_surprisal`,
+    `NAME_surprisal_backward`, `NAME_perplexity`, `NAME_similarity` and `NAME_substitutes`. The
     component does it when it is made; a script that reads Docs with vectors from a `DocBin`, and
     has no component, does it itself. Twice is as good as once.
 
@@ -73,6 +79,13 @@ def similarity_method(obj: Doc | Span | Token, attribute: str) -> Callable[..., 
     """`similarity` of an object, to be called with the other one."""
     method = partial(similarity, obj, attribute=attribute)
     method.__doc__ = similarity.__doc__
+    return method
+
+
+def substitutes_method(token: Token, attribute: str) -> Callable[..., list[tuple[str, float]]]:
+    """`substitutes` of a token, to be called with their number."""
+    method = partial(substitutes, token, attribute)
+    method.__doc__ = substitutes.__doc__
     return method
 
 
@@ -123,6 +136,12 @@ def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
             getters[f"{attribute}_vectors"] = vectors
         if owner is not Doc:
             getters[f"{attribute}_context"] = context_or_warning
+        if owner is Doc:
+            getters[f"{attribute}_perplexity"] = perplexity
+        if owner is Token:
+            getters[f"{attribute}_surprisal"] = surprisal
+            getters[f"{attribute}_surprisal_backward"] = surprisal_backward
+            getters[f"{attribute}_substitutes"] = substitutes_method
         for name, getter in getters.items():
             setter = partial(_set, name=name, attribute=attribute)
             found.append((owner, name, {"getter": bound(getter), "setter": setter}))
@@ -135,7 +154,7 @@ def _set(obj: Doc | Span | Token, value: Any, name: str, attribute: str) -> None
     Raises:
         ValueError: For any other value than None, and for another owner than a Doc.
     """
-    if name == f"{attribute}_similarity":
+    if name in (f"{attribute}_similarity", f"{attribute}_substitutes"):
         raise ValueError(f"`._.{name}` is a method, and cannot be set")
     if not isinstance(obj, Doc):
         owner = type(obj).__name__
@@ -150,10 +169,11 @@ def _set(obj: Doc | Span | Token, value: Any, name: str, attribute: str) -> None
             f"Doc._.{name} can only be set to None, which frees what the Doc keeps: the values "
             "come from the `elmo` component"
         )
-    if name == f"{attribute}_layers":
-        storage.drop(obj, attribute, "layers")
-    else:
+    item = _ITEMS.get(name.removeprefix(attribute))
+    if item is None:
         storage.free(obj, attribute)
+    else:
+        storage.drop(obj, attribute, item)
     drop_everywhere(obj)
 
 

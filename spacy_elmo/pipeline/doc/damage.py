@@ -49,8 +49,9 @@ _TYPES = {
     "mean": np.float32,
     "context": np.float32,
     "context_mean": np.float32,
+    "scores": np.float32,
 }
-_OPTIONAL = ("layers", "mean", "context", "context_mean")
+_OPTIONAL = ("layers", "mean", "context", "context_mean", "scores")
 
 
 def _problem(start: Any, value: Any) -> str:
@@ -80,6 +81,7 @@ def _problem(start: Any, value: Any) -> str:
         "mean": (width,),
         "context": (None, n_rows, None),
         "context_mean": (width,),
+        "scores": (None, n_rows, 2),
     }
     for name, shape in shapes.items():
         found = value[name].shape if name in value else None

@@ -95,7 +95,7 @@ def _concatenate(
         "vectors": np.concatenate([rows["vectors"][index] for rows, index, _ in parts]),
         "sentences": _renumbered([rows["sentences"][index] for rows, index, _ in parts]),
     }
-    for name in ("layers", "context"):
+    for name in ("layers", "context", "scores"):
         if all(name in rows for rows, _, _ in parts):
             values = [rows[name][:, index] for rows, index, _ in parts]
             if len({(len(part), *part.shape[2:]) for part in values}) == 1:

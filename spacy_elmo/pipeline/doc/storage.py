@@ -40,6 +40,9 @@ class Rows(dict[str, Any]):
     - `mean`: What to subtract before a cosine, where the weights carry it. *Shape:* (width,).
     - `context`: The states around each row, where they were kept, by direction.
       *Shape:* (n_directions, n_rows, width / n_directions).
+    - `scores`: Where they were kept, the surprisal of each row by direction, in bits, and where a
+      sentence begins or ends in it, that of the mark, else NaN.
+      *Shape:* (n_directions, n_rows, 2).
     - `context_mean`: What to subtract from those, both directions side by side.
       *Shape:* (width,).
     """

@@ -12,6 +12,7 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.inference.windows import Mix, window_tokens
 from spacy_elmo.bilm.scalar_mix import ScalarMix
+from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
 from spacy_elmo.pipeline.settings import ElmoSettings
@@ -54,8 +55,11 @@ class LoadedBiLM:
             device: Where to compute.
 
         Raises:
-            ValueError: When the mix is made for another number of layers.
+            ValueError: When the mix is made for another number of layers, and when scores are asked
+                for without a softmax.
         """
+        if settings.score:
+            check_can_score(lm)
         n_layers = lm.config.n_outputs
         module = mix.module(n_layers).to(device)
         lm.to(device).requires_grad_(not settings.frozen)
