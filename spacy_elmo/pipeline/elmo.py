@@ -26,7 +26,6 @@ from spacy_elmo.pipeline.listening.replace import replace_listener, replace_list
 from spacy_elmo.pipeline.listening.shared import SharedBiLM
 from spacy_elmo.pipeline.model.bilm import (
     BiLMModel,
-    Output,
     check_model,
     configure,
     from_disk,
@@ -37,6 +36,7 @@ from spacy_elmo.pipeline.model.bilm import (
     to_disk,
     use_source,
 )
+from spacy_elmo.pipeline.model.outputs import Output
 from spacy_elmo.pipeline.pipelines import set_in_configs
 from spacy_elmo.pipeline.predicting import Predicting
 from spacy_elmo.pipeline.sentence_order import warn_of_training_without_sentences
@@ -153,14 +153,15 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
         """Put what `predict` gave on the Docs."""
         settings = self.settings
         means = load(self.model).means
-        for doc, (vectors, layers, sentences, around) in zip(docs, outputs, strict=True):
+        for doc, output in zip(docs, outputs, strict=True):
+            vectors, layers, sentences, edges, around = output
             kept = layers if settings.keep_layers else None
             read = sentences.astype(np.int32)
             items = {"layers": kept, **means, **around._asdict()}
             rows = storage.write(doc, self.attribute, vectors, read, **items)
             storage.trim(doc)  # what another component left on a Doc that was cut since
             if layers is not None:
-                self.shared.hand_over(doc, rows, layers)
+                self.shared.hand_over(doc, rows, layers, edges)
             if settings.set_tensor:
                 doc.tensor = cast(Any, self.model.ops).asarray2f(vectors.copy())
             if settings.set_hooks:

@@ -132,9 +132,12 @@ def _centred(obj: Any, attribute: str, view: str) -> np.ndarray[Any, np.dtype[np
         raise TypeError(
             f"a {type(obj).__name__} has no vector in context: compare a Token, Span or Doc"
         )
-    if view == "context" and isinstance(obj, Doc):
+    if view == "token":
+        found = vector(obj, attribute)
+    elif isinstance(obj, Doc):
         raise TypeError("nothing stands around a Doc: compare the contexts of tokens and spans")
-    found = vector(obj, attribute) if view == "token" else context(obj, attribute)
+    else:
+        found = context(obj, attribute)
     if found is None and storage.read(obj.doc, attribute) is not None and view == "context":
         raise ValueError(
             f"the context of {obj!r} was not kept: set context = true in the config of the "

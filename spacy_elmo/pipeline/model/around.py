@@ -48,7 +48,7 @@ def read_around(
         read: The sentences of the Docs.
         tops: States of the top layer, zeros for white space. *Shape:* (n_tokens, width).
     """
-    edges = loaded.edges[-1]
+    edges = loaded.edges[-1].reshape(-1)
     n_directions = loaded.lm.config.n_directions
     beside = [Neighbours(doc.numbers, n_directions) for doc in read]
     contexts = [

@@ -140,12 +140,14 @@ def run(
         return mixed_vectors(loaded, read, words, around), None
     if is_train and loaded.cache is not None:
         loaded.cache.is_filling = True
+    edges: Array = loaded.edges if layers else None
     values: list[Array] = list(place(read, loaded.layers(words), (loaded.n_layers, loaded.width)))
     if is_train:
         ops: Any = model.ops
         values = [ops.asarray3f(each) for each in values]
-        return mixed(ops.xp, ops.asarray1f(loaded.mix_weights), values, read, layers), None
-    outputs = mixed(np, loaded.mix_weights, values, read, layers)
+        edges = None if edges is None else ops.asarray3f(edges)
+        return mixed(ops.xp, ops.asarray1f(loaded.mix_weights), values, read, edges), None
+    outputs = mixed(np, loaded.mix_weights, values, read, edges)
     return with_around(loaded, read, outputs, [each[-1] for each in values], around), None
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.inference.windows import Mix, window_tokens
+from spacy_elmo.bilm.network import inside
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
@@ -118,11 +119,12 @@ class LoadedBiLM:
 
     @property
     def edges(self) -> Floats:
-        """States of the LSTM layers at the ends of every sentence. *Shape:* (n_layers - 1, width).
+        """States of the LSTM layers at the ends of every sentence, as in `DocLayers`.
 
-        The forward ones of `<S>`, and beside them the backward ones of `</S>`.
+        *Shape:* (n_layers - 1, n_directions, width / n_directions).
         """
-        return self.encoder.edges(self.lm)
+        edges = self.encoder.edges(self.lm)
+        return edges.reshape(len(edges), self.lm.config.n_directions, -1)
 
     @property
     def token_budget(self) -> int:
@@ -160,16 +162,33 @@ class LoadedBiLM:
             self.lm, sentences, mix=mix, batch_tokens=self.settings.batch_tokens
         )
 
-    def begin_layers(self, sentences: Sentences) -> tuple[Tensor, Callable[[Tensor], None]]:
+    def begin_layers(
+        self, sentences: Sentences
+    ) -> tuple[Tensor, Tensor, Callable[[Tensor, Tensor | None], None]]:
         """Layers of all words, with a backprop: gradients add up in the parameters.
 
+        Args:
+            sentences: Of one word or more each, one at least.
+
         Returns:
-            The layers, detached, *Shape:* (n_layers, n_words, width), and what to call with their
-            gradient.
+            The layers, *Shape:* (n_layers, n_words, width), and the edges, as `edges`, both
+            detached; and what to call with their gradients. None: nobody asked for that of the
+            edges.
         """
-        layers = self.encoder.forward(self.lm, sentences)
+        rows = self.encoder.forward(self.lm, sentences, boundaries=True)
+        layers = rows[:, inside(sentences).to(rows.device)]
+        # All sentences start alike: those of the first one are those of all.
+        ends = rows[1:, [0, len(sentences[0]) + 1]]
+        half = self.lm.config.projection_dim
+        edges = torch.stack(
+            [ends[:, d, d * half : (d + 1) * half] for d in range(self.lm.config.n_directions)],
+            dim=1,
+        )
 
-        def backprop(gradient: Tensor) -> None:
-            torch.autograd.backward(layers, gradient)
+        def backprop(gradient: Tensor, of_edges: Tensor | None) -> None:
+            if of_edges is None:
+                torch.autograd.backward(layers, gradient)
+            else:
+                torch.autograd.backward([layers, edges], [gradient, of_edges])
 
-        return layers.detach(), backprop
+        return layers.detach(), edges.detach(), backprop

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 from thinc.api import torch2xp, xp2torch
 
@@ -12,7 +12,17 @@ from spacy_elmo.pipeline.model.around import NOTHING_AROUND, Around, read_around
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.types import Array, Floats, Ints
 
-Backprop = Callable[[Sequence[Array]], None]
+
+class Backprop(Protocol):
+    """Takes the gradients of what a batch was given, and sends them through the network."""
+
+    def __call__(self, gradients: Sequence[Array], edges: Array | None = None) -> None:
+        """Go back.
+
+        Args:
+            gradients: Of each Doc's layers, or vectors.
+            edges: Of the edges, if anybody asked for these. *Shape:* as in `DocLayers`.
+        """
 
 
 class Output(NamedTuple):
@@ -24,12 +34,14 @@ class Output(NamedTuple):
             *Shape:* (n_layers, n_tokens, width).
         sentences: Number of the sentence each token was read in, -1 for white space.
             *Shape:* (n_tokens,).
+        edges: Beside the layers, states at the ends of each sentence, as in `DocLayers`.
         around: What the states around each token say, where that was asked for.
     """
 
     vectors: Array
     layers: Array | None
     sentences: Ints
+    edges: Array | None = None
     around: Around = NOTHING_AROUND
 
 
@@ -82,7 +94,7 @@ def mixed(
     weights: Array,
     values: Sequence[Array],
     read: Sequence[DocSentences],
-    keep_layers: bool,
+    edges: Array | None,
 ) -> list[Output]:
     """Outputs of Docs out of their layers.
 
@@ -91,10 +103,15 @@ def mixed(
         weights: What each layer is multiplied by. *Shape:* (n_layers,).
         values: The layers of each Doc. *Shape:* (n_layers, n_tokens, width).
         read: The sentences of the Docs.
-        keep_layers: Whether the layers are a part of the outputs.
+        edges: As in `DocLayers`, if the layers are to be a part of the outputs.
     """
     return [
-        Output(xp.tensordot(weights, layers, axes=1), layers if keep_layers else None, each.numbers)
+        Output(
+            xp.tensordot(weights, layers, axes=1),
+            None if edges is None else layers,
+            each.numbers,
+            edges,
+        )
         for layers, each in zip(values, read, strict=True)
     ]
 
@@ -115,8 +132,9 @@ def with_gradients(
     shapes = [(loaded.n_layers, len(each.numbers), loaded.width) for each in read]
     values = [ops.alloc3f(*shape) for shape in shapes]
     if not words:
-        return mixed(ops.xp, weights, values, read, keep_layers), lambda gradients: None
-    tensor, backprop_tensor = loaded.begin_layers(words)
+        edges = ops.asarray3f(loaded.edges) if keep_layers else None
+        return mixed(ops.xp, weights, values, read, edges), lambda gradients, edges=None: None
+    tensor, edge_tensor, backprop_tensor = loaded.begin_layers(words)
     flat: Any = torch2xp(tensor, ops=ops)
     start = 0
     for layers, each in zip(values, read, strict=True):
@@ -124,11 +142,13 @@ def with_gradients(
         layers[:, each.rows] = flat[:, start:end]
         start = end
 
-    def backprop(gradients: Sequence[Array]) -> None:
+    def backprop(gradients: Sequence[Array], edges: Array | None = None) -> None:
         if not keep_layers:
             gradients = [weights[:, None, None] * gradient for gradient in gradients]
         rows = [gradient[:, each.rows] for each, gradient in zip(read, gradients, strict=True)]
         gradient = ops.xp.ascontiguousarray(ops.xp.concatenate(rows, axis=1), dtype="float32")
-        backprop_tensor(xp2torch(gradient, device=tensor.device))
+        of_edges = None if edges is None else xp2torch(edges, device=tensor.device)
+        backprop_tensor(xp2torch(gradient, device=tensor.device), of_edges)
 
-    return mixed(ops.xp, weights, values, read, keep_layers), backprop
+    found: Any = torch2xp(edge_tensor, ops=ops) if keep_layers else None
+    return mixed(ops.xp, weights, values, read, found), backprop
