@@ -121,7 +121,7 @@ def _read(record: str | list[str], nlp: Language) -> Iterable[Doc]:
     if isinstance(record, str):
         nlp.max_length = max(nlp.max_length, len(record))  # a parser's memory is the user's
         return nlp.pipe([record])
-    starts = [k == 0 for k in range(len(record))]
+    starts: list[bool | int | None] = [k == 0 for k in range(len(record))]
     return [Doc(nlp.vocab, words=record, sent_starts=starts)]
 
 
