@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.bilm.context import Neighbours
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.mean import mean_state, mean_vectors
-from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.scalar_mix import ScalarMix
+from spacy_elmo.bilm.scoring.language_model import LanguageModel
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.types import Floats
 
 
-class BiLM(Network):
+class BiLM(LanguageModel):
     """A bidirectional language model whose layers are contextual vectors (ELMo).
 
     Peters et al. 2018, "Deep contextualized word representations", section 3; numerics of
@@ -184,6 +186,37 @@ class BiLM(Network):
                 given.
         """
         return self.encoder.stream(self, sentences, mix=mix, batch_tokens=batch_tokens)
+
+    def top_states(
+        self, sentences: Iterable[Words], *, batch_tokens: int | None = None
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """States of the top layer of each sentence, and at its edges; see `Encoder.top_states`."""
+        return self.encoder.top_states(self, sentences, batch_tokens=batch_tokens)
+
+    def context(
+        self, sentences: Iterable[Words], *, batch_tokens: int | None = None
+    ) -> list[Floats]:
+        """What stands around each word, without the word itself: what it is predicted from.
+
+        It is the top layer's forward state of the word before, and beside it the backward state of
+        the word after; at the ends of a sentence those of `<S>` and `</S>`. A forward-only model
+        has the first half alone.
+
+        Args:
+            sentences: As for `encode`.
+            batch_tokens: Bound of the tokens computed together; None: by memory.
+
+        Returns:
+            An array per sentence. *Shape:* (n_words, width).
+
+        Raises:
+            ValueError: A sentence is a string or a token, or holds something else than words.
+        """
+        found = []
+        for states, edges in self.top_states(sentences, batch_tokens=batch_tokens):
+            beside = Neighbours(np.zeros(len(states), dtype=np.int64), self.config.n_directions)
+            found.append(beside.gather(np, states, edges))
+        return found
 
     def warm_up(self, sentences: Iterable[Words]) -> None:
         """Read running text, and make the state it leaves the one every sentence starts from.

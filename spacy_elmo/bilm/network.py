@@ -206,10 +206,13 @@ class Network(nn.Module):
         after = State(torch.stack(last_h, dim=1), torch.stack(last_c, dim=1))
         if boundaries:
             return outputs, after
-        inside = np.concatenate(
-            [[False, *[True] * len(words), False] for words in sentences] or [[]]
-        )
-        return outputs[:, torch.from_numpy(inside.astype(bool)).to(self.device)], after
+        return outputs[:, inside(sentences).to(self.device)], after
+
+
+def inside(sentences: Iterable[Sentence]) -> Tensor:
+    """Which rows are words, and not `<S>` or `</S>` around them. *Shape:* (n_rows,)."""
+    rows = [[False, *[True] * len(words), False] for words in sentences]
+    return torch.from_numpy(np.concatenate(rows or [[]]).astype(bool))
 
 
 def _inverse(order: Tensor) -> Tensor:

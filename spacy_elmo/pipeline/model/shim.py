@@ -201,8 +201,9 @@ class BiLMShim(Shim):
         return bilm_to_bytes(self._to_save())
 
     def _to_save(self) -> BiLM:
-        # Nothing in the component computes with the softmax: null means that it is not kept.
-        return self.lm if self.settings.save_softmax else without_softmax(self.lm)
+        keep = self.settings.save_softmax
+        keep = self.settings.score if keep is None else keep
+        return self.lm if keep else without_softmax(self.lm)
 
     def from_bytes(self, data: bytes) -> BiLMShim:
         """Take the weights that `to_bytes` gave. When that fails, those that were there stay.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
@@ -15,7 +16,6 @@ from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.corpus.reading import OTHER_THAN_PLAIN, check_inputs
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
-    check_can_score,
     running_perplexity,
     sentence_perplexity,
 )
