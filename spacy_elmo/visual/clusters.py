@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from spacy.tokens import Span, Token
 
 from spacy_elmo.types import Ints
+from spacy_elmo.visual.occurrences import is_content, place_of, window
 from spacy_elmo.visual.projection import pca
-
-Rows = np.ndarray[Any, np.dtype[np.float64]]
+from spacy_elmo.visual.rows import REACH, Rows
 
 MOST_CLUSTERS = 6
 ENOUGH = 0.12
 """The silhouette that more than one cluster must reach: below, a cut separates nothing."""
-_DIMS = 10  # directions in which the rows differ most; the others are mostly noise
+_DIMS = 5  # directions in which the rows differ most; the others are mostly noise
+_RUNS, _ROUNDS = 10, 30
 _SAMPLE = 200  # rows by which the number of clusters is chosen
-_REACH = 8  # tokens on either side that describe a context
 
 
 def cluster(rows: Rows, n_clusters: int | None = None) -> Ints:
     """Put rows into clusters, the largest first.
 
-    k-means in the ten principal directions, from rows that are far from each other, so that the
-    same rows give the same clusters. The number is the one with the largest mean silhouette
-    (Rousseeuw 1987), if that is 0.12 or more, else one.
+    k-means in the five principal directions, by fixed random numbers, so that the same rows give
+    the same clusters. The number is the one with the largest mean silhouette (Rousseeuw 1987), if
+    that is more than 0.12, else one.
 
     Args:
         rows: *Shape:* (n_rows, width).
@@ -72,61 +71,77 @@ def silhouette(places: Rows, clusters: Ints) -> float:
 def keywords(objects: Sequence[Token | Span], clusters: Ints, n: int = 3) -> list[list[str]]:
     """For each cluster the words near its occurrences that are rarer near the others'."""
     n_clusters = int(clusters.max(initial=0)) + 1
-    near = [_near(each) for each in objects]
     sizes = np.bincount(clusters, minlength=n_clusters)
     inside = [Counter[str]() for _ in range(n_clusters)]
-    for words, number in zip(near, clusters, strict=True):
-        inside[number].update(words)
+    nearest: list[dict[str, int]] = [{} for _ in range(n_clusters)]
+    for each, number in zip(objects, clusters, strict=True):
+        for word, distance in _near(each).items():
+            inside[number][word] += 1
+            nearest[number][word] = min(nearest[number].get(word, distance), distance)
     total = sum(inside, Counter[str]())
     found = []
     for number, counts in enumerate(inside):
         others = len(objects) - sizes[number]
-        scores = {
-            word: (count + 0.1) / (sizes[number] + 1) - (total[word] - count + 0.1) / (others + 1)
+        shares = {
+            word: count / sizes[number] - (total[word] - count) / max(others, 1)
             for word, count in counts.items()
         }
-        ranked = sorted(scores, key=lambda word: (-scores[word], word))
-        found.append([word for word in ranked[:n] if scores[word] > 0])
+        # Of words as frequent, those that stood nearer.
+        ranked = sorted(
+            (word for word in shares if shares[word] > 0),
+            key=lambda word: (-shares[word], nearest[number][word], word),
+        )
+        found.append(ranked[:n])
     return found
 
 
-def _near(obj: Token | Span) -> set[str]:
-    """The content words around an occurrence, each once."""
+def _near(obj: Token | Span) -> dict[str, int]:
+    """The content words around an occurrence, and the least distance of each in tokens."""
     doc = obj.doc
-    start, end = (obj.i, obj.i + 1) if isinstance(obj, Token) else (obj.start, obj.end)
-    first, last = max(start - _REACH, 0), min(end + _REACH, len(doc))
-    if doc.has_annotation("SENT_START"):
-        first, last = max(first, doc[start].sent.start), min(last, doc[end - 1].sent.end)
+    (start, end), (first, last) = place_of(obj), window(obj, REACH)
     own = {token.lower_ for token in doc[start:end]}
-    return {
-        token.lower_
-        for token in doc[first:last]
-        if not (token.is_stop or token.is_punct or token.is_space or token.like_num)
-        and any(character.isalpha() for character in token.text)
-        and token.lower_ not in own
-    }
+    found: dict[str, int] = {}
+    for token in doc[first:last]:
+        if is_content(token) and token.lower_ not in own:
+            distance = max(start - token.i, token.i - end + 1)
+            found[token.lower_] = min(found.get(token.lower_, distance), distance)
+    return found
 
 
-def _k_means(places: Rows, k: int, rounds: int = 30) -> Ints:
-    # The first centre is the row nearest to the middle, each next one the farthest from all.
-    distances = ((places - places.mean(axis=0)) ** 2).sum(axis=1)
-    centres = [places[int(distances.argmin())]]
-    nearest = ((places - centres[0]) ** 2).sum(axis=1)
-    while len(centres) < k:
-        centres.append(places[int(nearest.argmax())])
-        nearest = np.minimum(nearest, ((places - centres[-1]) ** 2).sum(axis=1))
-    middle = np.array(centres)
-    found = np.zeros(len(places), dtype=np.int64)
-    for _ in range(rounds):
-        distances_to = (middle * middle).sum(axis=1) - 2 * places @ middle.T
-        new = distances_to.argmin(axis=1)
-        for number in range(k):
-            if (members := places[new == number]).size:
-                middle[number] = members.mean(axis=0)
+def _k_means(places: Rows, k: int) -> Ints:
+    """The best of ten runs, from rows drawn as by k-means++ (Arthur and Vassilvitskii 2007)."""
+    random = np.random.default_rng(0)
+    best, least = np.zeros(len(places), dtype=np.int64), np.inf
+    for _ in range(_RUNS):
+        found, inertia = _settle(places, _centres(places, k, random))
+        # Runs that end in the same clusters, numbered otherwise, differ by rounding.
+        if inertia < least * (1 - 1e-9):
+            best, least = found, inertia
+    return best
+
+
+def _centres(places: Rows, k: int, random: np.random.Generator) -> Rows:
+    """Rows, each drawn the more likely the farther it is from those before; k of them at most."""
+    chosen = [int(random.integers(len(places)))]
+    nearest = ((places - places[chosen[0]]) ** 2).sum(axis=1)
+    while len(chosen) < k and nearest.sum() > 0:
+        at = nearest.cumsum().searchsorted(random.random() * nearest.sum(), side="right")
+        chosen.append(min(int(at), len(places) - 1))
+        nearest = np.minimum(nearest, ((places - places[chosen[-1]]) ** 2).sum(axis=1))
+    return places[chosen]
+
+
+def _settle(places: Rows, centres: Rows) -> tuple[Ints, float]:
+    """Lloyd's steps until nothing changes, and the sum of squares that is left."""
+    centres, found = centres.copy(), np.full(len(places), -1)
+    for _ in range(_ROUNDS):
+        new = ((centres * centres).sum(axis=1) - 2 * places @ centres.T).argmin(axis=1)
         if (new == found).all():
             break
         found = new
-    return found
+        for number in np.unique(found):
+            centres[number] = places[found == number].mean(axis=0)
+    return found, float(((places - centres[found]) ** 2).sum())
 
 
 def _by_size(clusters: Ints) -> Ints:

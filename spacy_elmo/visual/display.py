@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from spacy.util import find_available_port, is_in_jupyter
@@ -73,12 +74,12 @@ def render(
     """
     markup = draw(docs, style, page=page, minified=minify, options=options)
     if jupyter or (jupyter is None and is_in_jupyter()):
-        from IPython.display import HTML, display
+        display: Any = import_module("IPython.display")  # which has no types
 
         if style == "explorer":  # a page of its own, which must not meet the notebook's styles
             markup = f'<iframe srcdoc="{escape(markup)}" style="{_FRAME}"></iframe>'
         # As displaCy: the class keeps MathJax away.
-        display(HTML(f'<span class="tex2jax_ignore">{markup}</span>'))
+        display.display(display.HTML(f'<span class="tex2jax_ignore">{markup}</span>'))
         return None
     return markup
 
@@ -151,4 +152,3 @@ def draw(
     else:
         markup = "\n".join(picture.markup for picture in pictures)
     return frames.minify(markup) if minified else markup
-

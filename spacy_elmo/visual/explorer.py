@@ -52,10 +52,10 @@ def page(explored: Explored, title: str, n_docs: int, options: ExplorerOptions) 
 
 
 def script_json(values: Any) -> str:
-    """JSON that can stand inside an element `script`, whatever texts it holds.
+    r"""JSON that can stand inside an element `script`, whatever texts it holds.
 
     >>> script_json(["</script>"])
-    '["\\\\u003c/script>"]'
+    '["\\u003c/script>"]'
     """
     # Lone surrogates have been replaced before; U+2028 is no end of a line in JSON.
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

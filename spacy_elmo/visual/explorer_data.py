@@ -13,16 +13,18 @@ from spacy.tokens import Doc, Token
 
 from spacy_elmo.errors import ElmoError
 from spacy_elmo.visual.clusters import cluster, keywords
-from spacy_elmo.visual.occurrences import context, senses_of, spread, unit_rows
+from spacy_elmo.visual.occurrences import context, senses_of, spread
 from spacy_elmo.visual.options import ExplorerOptions
-from spacy_elmo.visual.projection import Rows, pca
+from spacy_elmo.visual.projection import pca
+from spacy_elmo.visual.rows import Rows, rows_in_context, unit_rows
 from spacy_elmo.visual.text import plain
 
 MAP = 1000
 """Places on the map of a word are whole numbers from 0 to this."""
 NO_SENSE = "no sense given"
 _LONGEST = 160  # characters kept of a context on either side
-_FEW = 10  # occurrences that a word keeps before words are left out
+_FEW = 10  # occurrences that a function word keeps, before other words lose any
+_ENOUGH = 25  # occurrences that any word keeps, before more than the rarest are left out
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,17 @@ def explore(docs: Sequence[Doc], options: ExplorerOptions) -> Explored:
     kept = _bounded(by_word, options)
     tokens = [token for found in kept.values() for token in found]
     rows = unit_rows(tokens, options.attribute)
+    telling = rows_in_context(tokens, rows, options.attribute, options.surroundings)
     senses = senses_of(tokens, options.spans_key)
     words, groups, places = [], np.zeros(len(tokens), dtype=np.int64), np.zeros((len(tokens), 2))
     start = 0
     for found in kept.values():
         part = slice(start, start + len(found))
-        names, groups[part] = _groups(found, rows[part], senses[part])
-        places[part] = _places(rows[part])
+        names, groups[part] = _groups(found, telling[part], senses[part])
+        places[part] = _places(telling[part])
         words.append([_spelling(found), len(found), names])
         start += len(found)
+    best = _telling(list(kept), words, telling, groups, kept)
     contexts = [context(token) for token in tokens]
     values = {
         "words": words,
@@ -76,8 +80,8 @@ def explore(docs: Sequence[Doc], options: ExplorerOptions) -> Explored:
         "after": [each.after[:_LONGEST] for each in contexts],
         "groups": groups.tolist(),
         "places": places.round().astype(int).ravel().tolist(),
-        "first": _first(list(kept), words, options.word),
-        "telling": _telling(list(kept), words, rows, groups, kept),
+        "first": _first(list(kept), words, best, options.word),
+        "telling": sorted(best, key=list(kept).__getitem__),
     }
     note = _note(by_word, kept, n_all, options)
     return Explored(values, _quantised(rows, options.max_width), note)
@@ -88,20 +92,34 @@ def _bounded(
 ) -> dict[str, list[Token]]:
     """The occurrences that are kept, by word, frequent words first.
 
-    Too many: words that occur once go, then each word keeps fewer, then rare words go.
+    Too many: first function words keep fewer, then rare words go, then every word keeps fewer.
     """
     words = sorted(by_word, key=lambda word: (-len(by_word[word]), word))
     sizes = np.array([len(by_word[word]) for word in words])
-    most, limit = options.max_per_word, options.max_occurrences
-    if np.minimum(sizes, most).sum() > limit:
-        words = words[: max(int((sizes > 1).sum()), 1)]
-        sizes = sizes[: len(words)]
-    while np.minimum(sizes, most).sum() > limit and most > min(_FEW, options.max_per_word):
-        most -= 1
-    totals = np.minimum(sizes, most).cumsum()
-    words = words[: max(int((totals <= limit).sum()), 1)]
-    most = min(most, limit)
-    return {word: [by_word[word][k] for k in spread(len(by_word[word]), most)] for word in words}
+    stops = np.array([by_word[word][0].is_stop for word in words])
+    limit = options.max_occurrences
+
+    def kept(most: int, rarest: int, few: int) -> NDArray[np.int64]:
+        numbers = np.minimum(sizes, np.where(stops, min(most, few), most))
+        return np.where(sizes >= rarest, numbers, 0)
+
+    most = options.max_per_word
+    enough = min(_ENOUGH, most)
+    steps = [
+        (most, 1, most),
+        *((most, 1, few) for few in range(most, min(_FEW, most) - 1, -1)),
+        *((most, rarest, _FEW) for rarest in range(2, 6)),
+        *((cap, 5, _FEW) for cap in range(most, enough - 1, -1)),
+    ]
+    numbers = next((found for step in steps if (found := kept(*step)).sum() <= limit), None)
+    if numbers is None:  # as many of the most frequent words as there is room for
+        numbers = kept(enough, 1, _FEW)
+        numbers = np.minimum(numbers, np.maximum(limit - (numbers.cumsum() - numbers), 0))
+    return {
+        word: [by_word[word][k] for k in spread(len(by_word[word]), int(number))]
+        for word, number in zip(words, numbers, strict=True)
+        if number
+    }
 
 
 def _groups(
@@ -137,15 +155,17 @@ def _spelling(tokens: Sequence[Token]) -> str:
     return max(sorted(counts, reverse=True), key=counts.__getitem__)
 
 
-def _first(keys: Sequence[str], words: Sequence[Any], wanted: str | None) -> int:
+def _first(
+    keys: Sequence[str], words: Sequence[Any], telling: Sequence[int], wanted: str | None
+) -> int:
     """The number of the word that is shown first."""
     if wanted is not None:
         key = wanted.strip().casefold()
         if key not in keys:
             raise ElmoError(f"option word: {wanted!r} is not among the {len(keys):,} words kept")
         return list(keys).index(key)
-    grouped = [k for k, (_, _, names) in enumerate(words) if len(names) > 1]
-    return grouped[0] if grouped else 0
+    # Words are in the order of their frequency.
+    return min(telling, default=0)
 
 
 def _telling(
@@ -168,8 +188,7 @@ def _telling(
         inside = float(((mine - centres[own]) ** 2).sum(axis=1).mean())
         between = float(((centres[own] - mine.mean(axis=0)) ** 2).sum(axis=1).mean())
         scores[k] = between / (inside + between) * min(size, 20) ** 0.5
-    best = sorted(scores, key=lambda k: (-scores[k], k))[:24]
-    return sorted(best, key=lambda k: keys[k])
+    return sorted(scores, key=lambda k: (-scores[k], k))[:24]
 
 
 def _quantised(rows: Rows, max_width: int) -> NDArray[np.int8]:
@@ -180,7 +199,8 @@ def _quantised(rows: Rows, max_width: int) -> NDArray[np.int8]:
         rows = rows @ vectors[:, ::-1][:, :max_width]
     largest = np.abs(rows).max(axis=1, keepdims=True)
     scaled = np.divide(rows * 127, largest, out=np.zeros_like(rows), where=largest > 0)
-    return scaled.round().astype(np.int8)
+    small: NDArray[np.int8] = scaled.round().astype(np.int8)
+    return small
 
 
 def _note(
@@ -192,17 +212,11 @@ def _note(
     n_kept = sum(map(len, kept.values()))
     if n_kept == n_all:
         return ""
-    most = max(map(len, kept.values()))
-    text = f"{n_kept:,} of {n_all:,} occurrences are here: at most {most:,} of each word"
+    text = f"Left out: {n_all - n_kept:,} of {n_all:,} occurrences"
     if len(kept) < len(by_word):
-        rarest = min(len(by_word[word]) for word in kept)
-        gone = max(len(each) for word, each in by_word.items() if word not in kept)
-        text += (
-            f", and {len(kept):,} of {len(by_word):,} words (those that occur {rarest} times or "
-            "more)"
-            if gone < rarest
-            else f", and {len(kept):,} of {len(by_word):,} words (the most frequent)"
-        )
-    return f"{text}. Limits: max_occurrences = {options.max_occurrences:,}, max_per_word = " + (
-        f"{options.max_per_word:,}."
+        text += f", and with them {len(by_word) - len(kept):,} of {len(by_word):,} words, rare ones"
+    most = max(map(len, kept.values()))
+    return (
+        f"{text}; at most {most:,} of one word are kept (max_occurrences = "
+        f"{options.max_occurrences:,}, max_per_word = {options.max_per_word:,})."
     )

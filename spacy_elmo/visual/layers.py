@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from spacy.language import Language
 from thinc.api import Model
 
@@ -94,10 +95,10 @@ def mixes_of(nlp: Any) -> list[PipeMix]:
                     f"pipe {name!r} has learned no mix yet: train the pipeline, or load a trained "
                     "one"
                 )
-            weights = node.ops.to_numpy(node.get_param("layer_weights")).astype(np.float64)
+            weights = _numbers(node, "layer_weights")
             shares = np.exp(weights - weights.max())
             shares /= shares.sum()
-            gamma = float(node.ops.to_numpy(node.get_param("gamma"))[0])
+            gamma = float(_numbers(node, "gamma")[0])
             found.append(PipeMix(name, tuple(shares.tolist()), gamma))
     if not found:
         raise ElmoError(
@@ -105,6 +106,12 @@ def mixes_of(nlp: Any) -> list[PipeMix]:
             "`spacy-elmo.ElmoListener.v1` have learned"
         )
     return found
+
+
+def _numbers(node: ElmoListener, name: str) -> NDArray[np.float64]:
+    """A parameter, wherever it lies."""
+    values: Any = node.ops
+    return np.asarray(values.to_numpy(node.get_param(name)), dtype=np.float64)
 
 
 def _row(mix: PipeMix, names: Sequence[str], y: float) -> list[str]:

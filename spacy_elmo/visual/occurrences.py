@@ -6,15 +6,11 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-import numpy as np
 from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.errors import ElmoError
-from spacy_elmo.pipeline.doc import storage
-from spacy_elmo.pipeline.doc.values import vector, vectors
 from spacy_elmo.visual.text import plain
 
-Rows = np.ndarray[Any, np.dtype[np.float64]]
 Object = Doc | Span | Token
 
 _REACH = 24  # tokens on either side that are looked at for a context
@@ -70,16 +66,36 @@ def context(obj: Object) -> Context:
     if isinstance(obj, Doc):
         return Context("", plain(obj[: 2 * _REACH].text), "")
     doc = obj.doc
-    start, end = (obj.i, obj.i + 1) if isinstance(obj, Token) else (obj.start, obj.end)
-    first, last = max(start - _REACH, 0), min(end + _REACH, len(doc))
-    if doc.has_annotation("SENT_START"):
-        first = max(first, doc[start].sent.start)
-        last = min(last, max(doc[max(end - 1, start)].sent.end, end))
+    start, end = place_of(obj)
+    first, last = window(obj, _REACH)
     before, after = doc[first:start].text_with_ws, doc[end:last].text
     space = doc[end - 1].whitespace_ if end > start else ""
     left = plain(before) + (" " if before[-1:].isspace() else "")
     right = (" " if space or after[:1].isspace() else "") + plain(after)
     return Context(left.lstrip(), plain(obj.text), right.rstrip())
+
+
+def place_of(obj: Token | Span) -> tuple[int, int]:
+    """Its first token, and the one after its last."""
+    return (obj.i, obj.i + 1) if isinstance(obj, Token) else (obj.start, obj.end)
+
+
+def window(obj: Token | Span, reach: int) -> tuple[int, int]:
+    """First token of its surroundings, and the one after the last, within its sentence."""
+    doc = obj.doc
+    start, end = place_of(obj)
+    first, last = max(start - reach, 0), min(end + reach, len(doc))
+    if doc.has_annotation("SENT_START"):
+        first = max(first, doc[start].sent.start)
+        last = min(last, max(doc[max(end - 1, start)].sent.end, end))
+    return first, last
+
+
+def is_content(token: Token) -> bool:
+    """Whether a token says what a text is about: no function word, punctuation or number."""
+    return not (token.is_stop or token.is_punct or token.is_space or token.like_num) and any(
+        map(str.isalpha, token.text)
+    )
 
 
 def senses_of(objects: Sequence[Token | Span], key: str) -> list[str | None]:
@@ -89,45 +105,13 @@ def senses_of(objects: Sequence[Token | Span], key: str) -> list[str | None]:
     for each in objects:
         doc = each.doc
         if id(doc) not in groups:
-            spans = doc.spans[key] if key in doc.spans else []
+            spans = doc.spans.get(key, [])
             groups[id(doc)] = {
                 i: span.label_ for span in spans if span.label_ for i in range(span.start, span.end)
             }
         own = each.label_ if isinstance(each, Span) else ""
-        start = each.start if isinstance(each, Span) else each.i
-        found.append(own or groups[id(doc)].get(start))
+        found.append(own or groups[id(doc)].get(place_of(each)[0]))
     return found
-
-
-def unit_rows(objects: Sequence[Token | Span], attribute: str) -> Rows:
-    """Vectors as similarity sees them: centred where the weights carry a mean, of length 1.
-
-    *Shape:* (n_objects, width).
-
-    Raises:
-        ElmoError: Before `elmo` has run on all Docs, or where their vectors differ in width.
-    """
-    tables: dict[int, tuple[Any, Any]] = {}
-    rows = []
-    for each in objects:
-        doc = each.doc
-        if id(doc) not in tables:
-            table, kept = vectors(doc, attribute), storage.read(doc, attribute)
-            if table is None or kept is None:
-                raise ElmoError(
-                    f"{doc[:8].text!r} has no ELMo vectors: run a pipeline with the `elmo` "
-                    "component over all of the Docs first"
-                )
-            tables[id(doc)] = table, kept.get("mean")
-        table, mean = tables[id(doc)]
-        row = table[each.i] if isinstance(each, Token) else vector(each, attribute)
-        row = np.asarray(row, dtype=np.float64)
-        rows.append(row if mean is None or not row.any() else row - mean)
-    if len({len(row) for row in rows}) > 1:
-        raise ElmoError("the vectors of these Docs differ in width: they come from other models")
-    found = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
-    norms = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.divide(found, norms, out=np.zeros_like(found), where=norms > 0)
 
 
 def spread(n: int, most: int) -> list[int]:

@@ -54,6 +54,8 @@ class SensesOptions(Options):
             vectors; None: by sense if any occurrence has one.
         spans_key: Key of the span groups.
         n_clusters: How many clusters; None: from one to six, whichever separates best.
+        surroundings: Weight of the content words around, beside the word's own vector, for places
+            and clusters; 0: the own vector alone.
         projection: "pca" or "umap" (which needs the package umap-learn).
         max_points: How many are shown at most.
     """
@@ -62,6 +64,7 @@ class SensesOptions(Options):
     color: str | None = None
     spans_key: str = "senses"
     n_clusters: int | None = None
+    surroundings: float = 1.0
     projection: str = "pca"
     max_points: int = 1000
 
@@ -99,6 +102,8 @@ class ExplorerOptions(Options):
         word: Shown first; None: a frequent word of several groups.
         spans_key: Key of span groups whose labels are the meanings of what they cover; words
             without any are grouped by clusters.
+        surroundings: Weight of the content words around, beside the word's own vector, for places
+            and clusters. Neighbours are those of the own vectors.
         max_occurrences: Occurrences kept at most.
         max_per_word: Of each word at most.
         max_width: Vectors wider than this are projected to it by PCA.
@@ -106,6 +111,7 @@ class ExplorerOptions(Options):
 
     word: str | None = None
     spans_key: str = "senses"
+    surroundings: float = 1.0
     max_occurrences: int = 20_000
     max_per_word: int = 200
     max_width: int = 256
@@ -123,6 +129,7 @@ _AT_LEAST = {
     "max_items": 2,
     "max_points": 1,
     "n_clusters": 1,
+    "surroundings": 0,
     "max_tokens": 1,
     "max_occurrences": 1,
     "max_per_word": 1,

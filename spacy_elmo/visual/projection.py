@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def umap(rows: Rows) -> Rows:
         ElmoError: If it is not installed, or there are fewer than four rows.
     """
     try:
-        from umap import UMAP
+        UMAP = import_module("umap").UMAP
     except ImportError as error:
         raise ElmoError(
             'projection "umap" needs the package umap-learn: install it, or take "pca"'

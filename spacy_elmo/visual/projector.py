@@ -10,7 +10,8 @@ from spacy.tokens import Span, Token
 
 from spacy_elmo.errors import ElmoError
 from spacy_elmo.files import new_files
-from spacy_elmo.visual.occurrences import as_docs, context, find, senses_of, unit_rows
+from spacy_elmo.visual.occurrences import as_docs, context, find, senses_of
+from spacy_elmo.visual.rows import unit_rows
 from spacy_elmo.visual.text import plain
 
 VECTORS, METADATA, CONFIG = "vectors.tsv", "metadata.tsv", "projector_config.pbtxt"

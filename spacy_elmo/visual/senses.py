@@ -20,10 +20,10 @@ from spacy_elmo.visual.occurrences import (
     find,
     senses_of,
     spread,
-    unit_rows,
 )
 from spacy_elmo.visual.options import SensesOptions
-from spacy_elmo.visual.projection import Rows, pca, umap
+from spacy_elmo.visual.projection import pca, umap
+from spacy_elmo.visual.rows import Rows, rows_in_context, unit_rows
 from spacy_elmo.visual.text import cut, escape, is_right_to_left, width_of
 
 WIDTH, HEIGHT = 760.0, 430.0
@@ -42,6 +42,7 @@ def draw(docs: Any, options: SensesOptions) -> list[Picture]:
     kept = spread(len(found), options.max_points)
     objects = [found[k] for k in kept]
     rows = unit_rows(objects, options.attribute)
+    rows = rows_in_context(objects, rows, options.attribute, options.surroundings)
     kinds, names = kinds_of(objects, rows, options)
     if options.projection == "umap":
         places, how = umap(rows), "UMAP"
@@ -101,7 +102,9 @@ def kinds_of(
     kinds = cluster(rows, options.n_clusters)
     if not kinds.any():
         return kinds, ["one cluster"]
-    return kinds, [", ".join(words) or "(no words of its own)" for words in keywords(objects, kinds)]
+    return kinds, [
+        ", ".join(words) or "(no words of its own)" for words in keywords(objects, kinds)
+    ]
 
 
 def _picture(

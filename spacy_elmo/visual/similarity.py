@@ -151,7 +151,9 @@ def _picture(
         parts.append(text(x - 8, (y + bottom) / 2 + 4.5, name, anchor="end", bold=True))
     parts += _cells(items, cosines, (low, high), at, cell, (left, top), with_values)
     ends = (f"{low:.2f}", f"{high:.2f}")
-    parts += colour_bar(left, top + side + 18, ends, "cosine", width=min(160.0, max(side - 130, 60)))
+    parts += colour_bar(
+        left, top + side + 18, ends, "cosine", width=min(160.0, max(side - 130, 60))
+    )
     height = top + side + 34
     if note:
         height += 20
@@ -187,7 +189,7 @@ def _label(
         return [text(right, y, label.word, anchor="end", size=font)]
     if is_right_to_left(str(label)):
         # Mirrored: what comes before stands on the right.
-        whole = f"{escape(label.before)}<tspan font-weight=\"700\">{escape(label.word)}</tspan>"
+        whole = f'{escape(label.before)}<tspan font-weight="700">{escape(label.word)}</tspan>'
         return [
             f'<text class="elmo-ink" x="{right:.1f}" y="{y:.1f}" direction="rtl" '
             f'font-size="{font:g}">{whole}{escape(label.after)}</text>'

@@ -32,8 +32,10 @@ def scores(doc: Doc, options: SurprisalOptions) -> list[float]:
     name = f"{options.attribute}_surprisal"
     if options.direction == "backward":
         name += "_backward"
-    found = [getattr(token._, name) if Token.has_extension(name) else None for token in doc]
-    if None in found:
+    found: list[Any] = [
+        getattr(token._, name) if Token.has_extension(name) else None for token in doc
+    ]
+    if not all(isinstance(value, float | int) for value in found):
         raise ElmoError(
             f"{doc[:8].text!r} has no surprisal (`token._.{name}`): set score = true in the config "
             'of the component, nlp.add_pipe("elmo", config={"score": True}), with weights that '

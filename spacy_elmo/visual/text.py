@@ -13,20 +13,20 @@ _WIDE = frozenset("mwMW@%—")
 
 
 def escape(text: str) -> str:
-    """Text for HTML and SVG, in elements and attributes; what they cannot hold becomes U+FFFD.
+    r"""Text for HTML and SVG, in elements and attributes; what they cannot hold becomes U+FFFD.
 
     Line feeds are written as references, so that those of the markup are the template's own.
 
-    >>> escape('<b>"a" & \\n</b>')
+    >>> escape('<b>"a" & \n</b>')
     '&lt;b&gt;&quot;a&quot; &amp; &#10;&lt;/b&gt;'
     """
     return escape_html(_FORBIDDEN.sub("\ufffd", text)).replace("\n", "&#10;").replace("\r", "&#13;")
 
 
 def plain(text: str) -> str:
-    """Text on one line, in valid characters, not escaped.
+    r"""Text on one line, in valid characters, not escaped.
 
-    >>> plain("one\\n  two")
+    >>> plain("one\n  two")
     'one two'
     """
     return " ".join(_FORBIDDEN.sub("\ufffd", text).split())

@@ -83,7 +83,7 @@ def draw(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="elmo-curves elmo-curves-{theme}" '
         f'role="img" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         'style="max-width:100%;height:auto" '
-        "font-family=\"system-ui,-apple-system,'Segoe UI',Roboto,sans-serif\" font-size=\"12\">",
+        'font-family="system-ui,-apple-system,\'Segoe UI\',Roboto,sans-serif" font-size="12">',
         f"<title>{escape(title)}</title>",
         f"<desc>{escape(_description(found, most))}</desc>",
         f"<style>{_style(theme)}</style>",
