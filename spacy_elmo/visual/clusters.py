@@ -40,8 +40,8 @@ def cluster(rows: Rows, n_clusters: int | None = None) -> Ints:
     if n_clusters is not None:
         return _by_size(_k_means(places, min(n_clusters, n)))
     best, best_score = np.zeros(n, dtype=np.int64), ENOUGH
-    # A cluster of one or two is no meaning yet.
-    for k in range(2, min(MOST_CLUSTERS, n // 3) + 1):
+    # Some occurrences of each cluster there should be, and two at the least.
+    for k in range(2, min(MOST_CLUSTERS, n // 4) + 1):
         found = _k_means(places, k)
         score = silhouette(places[:_SAMPLE], found[:_SAMPLE])
         if np.bincount(found).min() >= 2 and score > best_score:

@@ -19,7 +19,7 @@ from spacy_elmo.visual.theme import level
 
 FONT = 13.0
 GAP = 10.0  # between groups
-BEFORE, AFTER = 170.0, 150.0  # widths of a context
+BEFORE, AFTER = 180.0, 175.0  # widths of a context
 LABEL = 240.0  # of any other label
 
 

@@ -15,12 +15,14 @@ _WIDE = frozenset("mwMW@%—")
 def escape(text: str) -> str:
     r"""Text for HTML and SVG, in elements and attributes; what they cannot hold becomes U+FFFD.
 
-    Line feeds are written as references, so that those of the markup are the template's own.
+    Line feeds and tabs are written as references: those of the markup are the template's own, and
+    attributes would lose them.
 
     >>> escape('<b>"a" & \n</b>')
     '&lt;b&gt;&quot;a&quot; &amp; &#10;&lt;/b&gt;'
     """
-    return escape_html(_FORBIDDEN.sub("\ufffd", text)).replace("\n", "&#10;").replace("\r", "&#13;")
+    found = escape_html(_FORBIDDEN.sub("\ufffd", text))
+    return found.translate({9: "&#9;", 10: "&#10;", 13: "&#13;"})
 
 
 def plain(text: str) -> str:

@@ -51,7 +51,7 @@ LIGHT = Palette(
     line="#d1d9e0",
     blue=("#f1f4f8", "#cbdcec", "#86b3d8", "#3a7fbd", "#12508f", "#08305f"),
     warm=("#ffffff", "#fdf0d9", "#fbd29a", "#f3a35c", "#d9702a", "#a1420f"),
-    kinds=("#0072b2", "#d55e00", "#009e73", "#b3568a", "#b07d00", "#2f9fd8", "#5b5b5b"),
+    kinds=("#0072b2", "#d55e00", "#009e73", "#b3568a", "#b07d00", "#2a8fc4", "#5b5b5b"),
 )
 DARK = Palette(
     paper="#12161c",
