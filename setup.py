@@ -68,6 +68,7 @@ setup(
     package_data={
         "spacy_elmo": ["py.typed", "models/**/*"],
         "spacy_elmo.bilm.kernels": ["*.c", "*.h", "*.pyi"],
+        "spacy_elmo.visual": ["assets/*"],
     },
     # Optional: where nothing can be compiled, PyTorch does the same work, more slowly.
     ext_modules=[

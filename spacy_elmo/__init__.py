@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spacy_elmo import visual
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
     from spacy_elmo.bilm.scalar_mix import ScalarMix
@@ -43,6 +44,7 @@ __all__ = [
     "set_hooks",
     "similarity_matrix",
     "trim",
+    "visual",
 ]
 
 _HOME = {
@@ -61,9 +63,13 @@ _HOME = {
     "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",
     "trim": "spacy_elmo.pipeline.doc.storage",
 }
+# Packages of their own.
+_ROOMS = ("visual",)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
@@ -72,4 +78,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_ROOMS})

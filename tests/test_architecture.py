@@ -36,9 +36,10 @@ ARROWS: dict[str, set[str]] = {
     "formats": {"bilm", *GROUND},
     "pretraining": {"formats", "bilm", *GROUND},
     "pipeline": {"formats", "bilm", *GROUND},
-    "cli": {"pipeline", "pretraining", "formats", "bilm", *GROUND},
+    "visual": {"pipeline", "pretraining", *GROUND},
+    "cli": {"visual", "pipeline", "pretraining", "formats", "bilm", *GROUND},
     "__main__": {"cli"},
-    "__init__": {"pipeline", "formats", "bilm", *GROUND},
+    "__init__": {"visual", "pipeline", "formats", "bilm", *GROUND},
 }
 # The one arrow back: `BiLM.from_pretrained` and `save` import it when they are called.
 BACK = ("bilm.bilm", "formats")
@@ -51,7 +52,7 @@ APART = (
     ("pretraining.run", "pretraining.report"),
 )
 SPACY = {"spacy", "thinc", "srsly", "wasabi", "weasel"}
-SPACY_ROOMS = ("pipeline", "cli", "pretraining.corpus")
+SPACY_ROOMS = ("pipeline", "visual", "cli", "pretraining.corpus")
 SUBROOMS = ("bilm", "formats", "pretraining", "pipeline")
 
 

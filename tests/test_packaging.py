@@ -28,7 +28,7 @@ MODEL_FILES = ("config.json", "weights.safetensors", "vocab.txt", "README.md")
 # Required, but of no use to most commands, and known to fail on import where its library is broken.
 FRAGILE = ("h5py", "ray", "pyarrow", "matplotlib")
 # Public names that are for spaCy's objects.
-OF_SPACY = {"register_attributes", "set_hooks", "similarity_matrix", "trim"}
+OF_SPACY = {"register_attributes", "set_hooks", "similarity_matrix", "trim", "visual"}
 OURS = sorted(
     (point.group, point.name, point.value) for point in distribution("spacy-elmo").entry_points
 )

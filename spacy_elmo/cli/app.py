@@ -16,7 +16,16 @@ from typer.main import get_command
 
 from spacy_elmo.pretraining.report.console import keep_working
 
-COMMANDS = ("info", "convert", "prepare", "pretrain", "evaluate", "score", "init-config")
+COMMANDS = (
+    "info",
+    "convert",
+    "prepare",
+    "pretrain",
+    "evaluate",
+    "score",
+    "init-config",
+    "render",
+)
 
 
 class CommandFiles(TyperGroup):
