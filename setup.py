@@ -91,6 +91,7 @@ setup(
         "ray": ["ray[data]>=2.9"],
         "parquet": ["pyarrow>=14"],
         "plot": ["matplotlib>=3.7"],
+        "tensorflow": ["crc32c>=2.3"],
     },
     classifiers=[
         "Development Status :: 4 - Beta",

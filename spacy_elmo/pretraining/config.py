@@ -30,6 +30,11 @@ SMALL = BiLMConfig(
     proj_clip=None,
 )
 
+NO_MANY_LANGS = (
+    "pretraining knows the token layers of bilm-tf, not that of ELMoForManyLangs, whose characters "
+    "a prepared corpus does not hold"
+)
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -148,6 +153,8 @@ class PretrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value}: expected more than 0, or null")
+        if self.model.many_langs is not None:
+            raise ValueError(f"model.many_langs: {NO_MANY_LANGS}")
         if self.share_embedding_softmax and self.model.char_cnn is not None:
             raise ValueError(
                 "share_embedding_softmax needs word input (model.char_cnn: null): characters have "
