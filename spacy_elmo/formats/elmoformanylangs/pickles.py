@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,7 +34,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if zipfile.is_zipfile(path):
             _check_archive(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's, of what is old in old files
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).split("\n", 1)[0][:200]
         what = f"is no state dict of tensors, or would run code, which is not done ({reason})"

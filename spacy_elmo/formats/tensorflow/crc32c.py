@@ -7,13 +7,17 @@ side, whose results are joined by what zeros behind a lane make of it, which is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+compiled: Callable[[bytes | memoryview, int], int] | None
 try:
-    from crc32c import crc32c as compiled
+    from crc32c import crc32c as _package
+
+    compiled = _package
 except ImportError:
     compiled = None
 
@@ -39,7 +43,7 @@ def crc32c(data: bytes | memoryview, before: int = 0) -> int:
     >>> crc32c(b"6789", crc32c(b"12345")) == crc32c(b"123456789")
     True
     """
-    return by_numpy(data, before) if compiled is None else int(compiled(data, before))
+    return by_numpy(data, before) if compiled is None else compiled(data, before)
 
 
 def masked(crc: int) -> int:
