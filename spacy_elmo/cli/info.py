@@ -97,7 +97,7 @@ def describe(lm: BiLM) -> dict[str, str]:
 def token_layer(config: BiLMConfig) -> dict[str, str]:
     """What the token layer reads of a word, and its sizes."""
     cnn, many_langs = config.char_cnn, config.many_langs
-    rows = {"Input": f"{config.n_words:,} words"}
+    rows: dict[str, str] = {}
     if many_langs is not None:
         words = {} if config.n_words is None else {"words": many_langs.word_dim}
         characters = {"characters": many_langs.char_dim} if many_langs.char_dim else {}
@@ -115,6 +115,8 @@ def token_layer(config: BiLMConfig) -> dict[str, str]:
             "Input": f"characters, at most {cnn.max_characters_per_token} per token",
             "Character embedding": f"{cnn.n_characters} x {cnn.embedding_dim}",
         }
+    else:
+        rows = {"Input": f"{config.n_words:,} words"}
     sizes = cnn or many_langs
     if sizes is not None and sizes.filters:
         filters = " ".join(f"[{width}, {number}]" for width, number in sizes.filters)

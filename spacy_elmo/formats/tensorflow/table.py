@@ -64,9 +64,15 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
 
 
 def _handle(data: bytes, at: int) -> tuple[Handle, int]:
-    offset, at = varint(data, at)
-    size, at = varint(data, at)
-    return (offset, size), at
+    numbers = []
+    for _ in range(2):
+        number, end = varint(data, at)
+        # The last bytes of the file have no checksum: of one number there must be one spelling.
+        if end > at + 1 and not data[end - 1]:
+            raise Malformed("the place of a block is damaged")
+        numbers.append(number)
+        at = end
+    return (numbers[0], numbers[1]), at
 
 
 def _block(data: bytes, handle: Handle) -> bytes:
