@@ -19,8 +19,10 @@ def info(
     weights: str | None = typer.Argument(
         None, help="Name or path of weights. Left out: the installed versions.", show_default=False
     ),
-    options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
-    vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
+    options: Path | None = typer.Option(
+        None, help="Options file, if it is not beside the weights."
+    ),
+    vocab: Path | None = typer.Option(None, help="Vocabulary, if it is not beside the weights."),
     card: bool = typer.Option(False, "--card", help="Print the card of the weights as well."),
 ) -> None:
     """Describe weights, or (without any) the installation."""

@@ -57,9 +57,7 @@ def describe(path: Path) -> tuple[str, str]:
 def _folder(path: Path) -> tuple[str, str]:
     names = sorted(file.name for file in path.iterdir())
     there = set(names)
-    if any(name.endswith((".index", ".meta")) for name in names) and (
-        "checkpoint" in there or any(".data-" in name for name in names)
-    ):
+    if any(".data-" in name or name.endswith((".meta", ".index")) for name in names):
         return "a checkpoint of TensorFlow", _TENSORFLOW
     if "saved_model.pb" in there or "tfhub_module.pb" in there:
         return "a saved model of TensorFlow", _SAVED_MODEL

@@ -38,8 +38,9 @@ def load(
 
     Args:
         source: Name of a packaged model, or path of weights in any of `FORMATS`.
-        options: The options file of HDF5 weights, if it is not beside them.
-        vocab: The vocabulary of HDF5 weights (one word per line), if it is not beside them.
+        options: The options file of HDF5 weights or of a checkpoint, if it is not beside them; of
+            ELMoForManyLangs, the file that describes its network.
+        vocab: The vocabulary of these (one word per line), if it is not beside them.
         device: Where the weights go.
 
     Returns:
