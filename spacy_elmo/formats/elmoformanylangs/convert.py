@@ -44,7 +44,7 @@ class Taken:
             what = f"is missing, expected with shape {_shown(shape)}"
             raise problem(self.path, what, self.advice, tensor=name)
         found = tuple(tensor.shape)
-        if len(found) != len(shape) or any(n not in (-1, m) for n, m in zip(shape, found)):  # noqa: B905
+        if not _fits(found, shape):
             what = f"has shape {found}, expected {_shown(shape)}"
             raise problem(self.path, what, self.advice, tensor=name)
         if tensor.dtype not in (torch.float16, torch.float32, torch.float64):
@@ -152,6 +152,13 @@ def _ordered(rows: Tensor) -> Tensor:
     """From the gates' order i, f, g, o to ours, i, f, o, g; a copy."""
     i, f, g, o = rows.chunk(4)
     return torch.cat([i, f, o, g])
+
+
+def _fits(found: Shape, shape: Shape) -> bool:
+    """Whether a shape is the one expected, where -1 is any number."""
+    return len(found) == len(shape) and all(
+        expected in (-1, size) for size, expected in zip(found, shape, strict=True)
+    )
 
 
 def _shown(shape: Shape) -> str:

@@ -48,11 +48,15 @@ def read(
     index = _index(path)
     if index is None or lm.softmax is not None:
         return lm
-    with ExitStack() as held:
-        held.enter_context(unchanged(index))
-        bundle = read_index(index)
-        held.enter_context(unchanged(*(bundle.shard(k) for k in range(bundle.n_shards))))
-        different = _add_softmax(lm, bundle, vocab, device)
+    try:
+        with ExitStack() as held:
+            held.enter_context(unchanged(index))
+            bundle = read_index(index)
+            held.enter_context(unchanged(*(bundle.shard(k) for k in range(bundle.n_shards))))
+            different = _add_softmax(lm, bundle, vocab, device)
+    except WeightsError as error:
+        advice = f"It is read because it is beside {path}: move it away to do without its softmax"
+        raise WeightsError(f"{error}. {advice}") from error
     if different:
         lm.notes = (*lm.notes, f"the checkpoint {index.name} beside it is left out: {different}")
     return lm

@@ -261,3 +261,4 @@ def test_a_damaged_checkpoint_beside_hdf5(folder: Path) -> None:
         with pytest.raises(WeightsError) as caught:
             load(path)
         assert str(caught.value).startswith(str(index))
+        assert str(caught.value).endswith("move it away to do without its softmax")
