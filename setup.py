@@ -107,6 +107,7 @@ setup(
         "docs": ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.1"],
         "parquet": ["pyarrow>=14"],
         "plot": ["matplotlib>=3.7"],
+        "tensorflow": ["crc32c>=2.3"],
     },
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -61,9 +61,11 @@ class BiLM(LanguageModel):
 
         Args:
             source: Name of a packaged model, a native directory, an HDF5 file of AllenNLP or
-                bilm-tf, or a folder that holds one.
-            options: The options file of an HDF5 file, where it is not beside it.
-            vocab: The vocabulary of a word-input model, where it is not beside it.
+                bilm-tf, a checkpoint of TensorFlow (its prefix or its .index), or a folder that
+                holds one of these; a folder of ELMoForManyLangs.
+            options: The options file of HDF5 weights or of a checkpoint, where it is not beside
+                them; of ELMoForManyLangs, the file that describes its network.
+            vocab: The vocabulary of a word-input model or of a softmax, where it is not beside it.
             initial_state: "zero", "warm" or "carry"; None: what the weights say (HDF5: "zero").
             device: Where to put the weights.
 

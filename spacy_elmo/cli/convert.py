@@ -12,8 +12,10 @@ def convert(
     target: Path = typer.Argument(
         ..., help="What to write: NAME.hdf5 (AllenNLP, bilm-tf), or else a native directory."
     ),
-    options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
-    vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
+    options: Path | None = typer.Option(
+        None, help="Options file, if it is not beside the weights."
+    ),
+    vocab: Path | None = typer.Option(None, help="Vocabulary, if it is not beside the weights."),
     dtype: str = typer.Option(
         "float32", help="float32, or float16: a native directory half as big."
     ),

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
+    from spacy_elmo.bilm.config import BiLMConfig
 
 CARD = "README.md"
 PACKAGES = ("spacy-elmo", "spacy", "thinc", "torch", "numpy", "safetensors", "h5py")
@@ -21,8 +22,10 @@ def info(
         help="Name or path of weights, or of a pipeline with `elmo`. Left out: installed versions.",
         show_default=False,
     ),
-    options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
-    vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
+    options: Path | None = typer.Option(
+        None, help="Options file, if it is not beside the weights."
+    ),
+    vocab: Path | None = typer.Option(None, help="Vocabulary, if it is not beside the weights."),
     card: bool = typer.Option(False, "--card", help="Print the card of the weights as well."),
 ) -> None:
     """Describe weights, or (without any) the installation."""
@@ -89,17 +92,7 @@ def describe(lm: BiLM) -> dict[str, str]:
     from spacy_elmo.bilm.size import n_parameters
 
     config = lm.config
-    if config.char_cnn is None:
-        rows = {"Input": f"{config.n_words:,} words"}
-    else:
-        cnn = config.char_cnn
-        filters = " ".join(f"[{width}, {number}]" for width, number in cnn.filters)
-        rows = {
-            "Input": f"characters, at most {cnn.max_characters_per_token} per token",
-            "Character embedding": f"{cnn.n_characters} x {cnn.embedding_dim}",
-            "Filters": f"[width, number] {filters}: {cnn.n_filters} in all, {cnn.activation}",
-            "Highway layers": str(cnn.n_highway),
-        }
+    rows = token_layer(config)
     directions = "forward and backward" if config.bidirectional else "forward only"
     projection = f"projected to {config.projection_dim}" if config.lstm_projection else "as it is"
     rows |= {
@@ -118,6 +111,39 @@ def describe(lm: BiLM) -> dict[str, str]:
     else:
         n_words, width = lm.softmax.weight.shape
         rows["Softmax"] = f"{n_words:,} words x {width}"
+    if lm.notes:
+        rows["Note"] = "\n".join(lm.notes)
+    return rows
+
+
+def token_layer(config: BiLMConfig) -> dict[str, str]:
+    """What the token layer reads of a word, and its sizes."""
+    cnn, many_langs = config.char_cnn, config.many_langs
+    rows: dict[str, str] = {}
+    if many_langs is not None:
+        words = {} if config.n_words is None else {"words": many_langs.word_dim}
+        characters = {"characters": many_langs.char_dim} if many_langs.char_dim else {}
+        rows = {
+            "Input": f"{' and '.join(words | characters)} of ELMoForManyLangs, at most "
+            f"{many_langs.max_characters_per_token} characters per token"
+        }
+        if words:
+            rows["Word embedding"] = f"{config.n_words:,} x {many_langs.word_dim}"
+        if characters:
+            n_characters = f"{len(many_langs.characters):,} and the marks"
+            rows["Character embedding"] = f"{n_characters} x {many_langs.char_dim}"
+    elif cnn is not None:
+        rows = {
+            "Input": f"characters, at most {cnn.max_characters_per_token} per token",
+            "Character embedding": f"{cnn.n_characters} x {cnn.embedding_dim}",
+        }
+    else:
+        rows = {"Input": f"{config.n_words:,} words"}
+    sizes = cnn or many_langs
+    if sizes is not None and sizes.filters:
+        filters = " ".join(f"[{width}, {number}]" for width, number in sizes.filters)
+        rows["Filters"] = f"[width, number] {filters}: {sizes.n_filters} in all, {sizes.activation}"
+        rows["Highway layers"] = str(sizes.n_highway)
     return rows
 
 

@@ -8,14 +8,18 @@ import torch
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import WeightsError, problem
-from spacy_elmo.formats import hdf5, native
+from spacy_elmo.formats import elmoformanylangs, hdf5, native, tensorflow
 from spacy_elmo.formats.foreign import FOREIGN_SUFFIXES, describe
 from spacy_elmo.formats.format import Writer
+from spacy_elmo.formats.tensorflow.bundle import INDEX
 
 # In the order they are tried. A new format is a module with a `Format`, and its line here.
 FORMATS = (
     native.FORMAT,
+    tensorflow.WITH_HDF5,
     hdf5.FORMAT,
+    tensorflow.FORMAT,
+    elmoformanylangs.FORMAT,
 )
 
 # Names of models that come with the package.
@@ -34,8 +38,9 @@ def load(
 
     Args:
         source: Name of a packaged model, or path of weights in any of `FORMATS`.
-        options: The options file of HDF5 weights, if it is not beside them.
-        vocab: The vocabulary of HDF5 weights (one word per line), if it is not beside them.
+        options: The options file of HDF5 weights or of a checkpoint, if it is not beside them; of
+            ELMoForManyLangs, the file that describes its network.
+        vocab: The vocabulary of these (one word per line), if it is not beside them.
         device: Where the weights go.
 
     Returns:
@@ -127,7 +132,10 @@ def resolve(source: str | Path) -> Path:
     try:
         path = Path(source).expanduser()
         exists = bool(str(source)) and path.exists()
-    except (OSError, RuntimeError):  # a name too long for the system, or nobody's home directory
+        index = path.with_name(path.name + INDEX)
+        if not exists and index.is_file():  # the prefix of a checkpoint of TensorFlow
+            return index
+    except (OSError, RuntimeError, ValueError):  # too long a name, nobody's home, no name at all
         exists = False
     if not exists:
         raise WeightsError(
@@ -143,8 +151,9 @@ def _writers() -> dict[str, Writer]:
 
 def _how_to_get_weights() -> str:
     return (
-        "Give the path of weights you have (AllenNLP or bilm-tf HDF5 files work as they are, or "
-        "after `spacy elmo convert`), or train some with `spacy elmo pretrain`."
+        "Give the path of weights you have (HDF5 files of AllenNLP and bilm-tf, checkpoints of "
+        "bilm-tf and folders of ELMoForManyLangs work as they are, or after `spacy elmo convert`), "
+        "or train some with `spacy elmo pretrain`."
     )
 
 

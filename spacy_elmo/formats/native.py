@@ -208,7 +208,7 @@ def _vocabulary(path: Path, config: BiLMConfig) -> tuple[list[str] | None, int]:
             path / VOCABULARY_FILE,
             n_words=n_words,
             rows_of=rows_of,
-            special=None if config.n_words is None else "anywhere",
+            special="anywhere" if config.needs_special_words else None,
             error=WeightsError,
         )
         return words, len(words)

@@ -55,6 +55,11 @@ SMALL = BiLMConfig(
     proj_clip=None,
 )
 
+NO_MANY_LANGS = (
+    "pretraining knows the token layers of bilm-tf, not that of ELMoForManyLangs, whose characters "
+    "a prepared corpus does not hold"
+)
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -167,6 +172,8 @@ class PretrainConfig:
                 f"{self.batch_size * self.unroll_steps:,} symbols: expected at most "
                 f"{LARGEST_BATCH:,}"
             )
+        if self.model.many_langs is not None:
+            raise ValueError(f"model.many_langs: {NO_MANY_LANGS}")
         if self.share_embedding_softmax and self.model.char_cnn is not None:
             raise ValueError(
                 "share_embedding_softmax needs word input (model.char_cnn: null): characters have "

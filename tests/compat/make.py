@@ -103,6 +103,23 @@ def make_weights(out: Path) -> None:
         np.savez(out / f"{stem}.npz", *layers, *warm, lm.mean_layers.numpy())
 
 
+def make_many_langs(out: Path) -> None:
+    """A native directory with the token layer of ELMoForManyLangs, and what it gives."""
+    sizes = {
+        "word_dim": 2,
+        "char_dim": 2,
+        "characters": "abehknrstZë日",
+        "filters": [[1, 2], [2, 3]],
+    }
+    sizes |= {"activation": "relu", "n_highway": 1, "max_characters_per_token": 9}
+    words = ["<oov>", "<bos>", "<eos>", "<pad>", "The", "bank", "日本", "\u3000"]
+    network = {**NETWORK, "char_cnn": None, "n_words": len(words), "many_langs": sizes}
+    torch.manual_seed(3)
+    lm = BiLM(BiLMConfig.from_dict(network), words)
+    lm.save(out / "many_langs")
+    np.savez(out / "many_langs.npz", *BiLM.from_pretrained(out / "many_langs").encode(SENTENCES))
+
+
 def make_pipeline(folder: Path, frozen: bool) -> Language:
     """A pipeline whose tagger listens, trained for a few steps."""
     spacy.util.fix_random_seed(0)
@@ -227,6 +244,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)  # the saved configs name the weights by a path that is there no longer
         make_weights(out)
+        make_many_langs(out)
         make_pipelines(out)
         make_docs(out)
         make_corpus(out)

@@ -67,6 +67,12 @@ def test_pipelines(name: str) -> None:
         assert_allclose(doc[1]._.elmo_similarity(doc[4]), expected[f"similarity{number}"], **CLOSE)
 
 
+def test_the_token_layer_of_elmoformanylangs() -> None:
+    layers = BiLM.from_pretrained(DATA / "many_langs").encode(SENTENCES)
+    for found, expected in zip(layers, arrays("many_langs"), strict=True):
+        assert_allclose(found, expected, **CLOSE)
+
+
 def test_saved_again_a_pipeline_is_the_same(tmp_path: Path) -> None:
     spacy.load(DATA / "tuned").to_disk(tmp_path)
     expected = figures("tuned")

@@ -26,21 +26,11 @@ def error(source: Path) -> str:
     ("names", "expected", "advice"),
     [
         (
-            ["char.dic", "word.dic", "encoder.pkl", "token_embedder.pkl", "config.json"],
-            "a model of ELMoForManyLangs",
-            "train a model for its language",
-        ),
-        (
-            ["checkpoint", "model.ckpt-935588.index", "model.ckpt-935588.meta", "options.json"],
+            ["model.ckpt-1.meta", "model.ckpt-1.data-00000-of-00001"],
             "a checkpoint of TensorFlow",
-            "dump_weights",
+            "Give the path of its .index",
         ),
-        (
-            ["model.ckpt-1.index", "model.ckpt-1.data-00000-of-00001"],
-            "a checkpoint of TensorFlow",
-            "dump_weights",
-        ),
-        (["saved_model.pb", "variables"], "a saved model of TensorFlow", "dump_weights"),
+        (["saved_model.pb", "variables"], "a saved model of TensorFlow", "variables/"),
         (["config.cfg", "meta.json", "vocab"], "a pipeline of spaCy", "elmo/model"),
         (["corpus.json", "tokens.npy"], "a prepared corpus", "spacy elmo pretrain"),
         (["a", "b"], "found a, b", "Expected a native directory"),
@@ -64,7 +54,8 @@ def test_files(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.zeros(2))
     (tmp_path / "m.gz").write_bytes(b"\x1f\x8b\x08")
     (tmp_path / "options.json").write_text("{}")
-    (tmp_path / "model.ckpt-1.index").write_bytes(b"x")
+    (tmp_path / "model.ckpt-1.data-00000-of-00001").write_bytes(b"x")
+    (tmp_path / "char.dic").write_bytes(b"x")
     save(model(), tmp_path / "m")
     for name, expected in (
         ("m.zip", "(a zip archive, or what PyTorch and numpy save as one). Unpack it"),
@@ -74,7 +65,11 @@ def test_files(tmp_path: Path) -> None:
         ("m.npy", "(a numpy array). Expected"),
         ("m.gz", "(a gzip file). Unpack it"),
         ("options.json", "(a JSON file). Give the path of the weights beside it"),
-        ("model.ckpt-1.index", "(a part of a checkpoint of TensorFlow). Write its weights as"),
+        (
+            "model.ckpt-1.data-00000-of-00001",
+            "(a part of a checkpoint of TensorFlow). Give the path of its .index",
+        ),
+        ("char.dic", "(a part of a model, char.dic). Give the path of the folder"),
         ("m/weights.safetensors", "(a part of a model, weights.safetensors). Give the path of the"),
     ):
         assert f"{tmp_path / name}: holds no weights {expected}" in error(tmp_path / name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,11 @@ _CHAR_CNN: tuple[tuple[str, str, Any], ...] = (
 
 
 def read_config(
-    path: Path, weights: Path, stored: Mapping[str, Stored], initial_state: str
+    path: Path,
+    weights: Path,
+    stored: Mapping[str, Stored],
+    initial_state: str,
+    spellings: Sequence[Spelling] = SPELLINGS,
 ) -> tuple[BiLMConfig, Spelling]:
     """The config of HDF5 weights, and how their LSTM weights are named.
 
@@ -42,6 +46,7 @@ def read_config(
         weights: The HDF5 file, for messages.
         stored: Its datasets by name.
         initial_state: As our own group in the HDF5 file gives it; "zero" without one.
+        spellings: How LSTM weights may be named.
 
     Returns:
         The config, and the names.
@@ -52,7 +57,7 @@ def read_config(
     options = read_json(path, error=WeightsError)
     lstm = _section(path, options, "lstm")
     values = _values(path, "lstm", lstm, _LSTM)
-    spelling = _spelling(path, weights, stored, values["n_layers"])
+    spelling = _spelling(path, weights, stored, values["n_layers"], spellings)
     cell_projection = f"{spelling.cell.format(d=0, i=0)}/{spelling.projection}"
     values |= {
         "bidirectional": _bidirectional(path, options, weights, spelling),
@@ -168,15 +173,21 @@ def _rows(path: Path, weights: Path, stored: Mapping[str, Stored], name: str) ->
     )
 
 
-def _spelling(path: Path, weights: Path, names: Collection[str], n_layers: Any) -> Spelling:
-    for spelling in SPELLINGS:
+def _spelling(
+    path: Path,
+    weights: Path,
+    names: Collection[str],
+    n_layers: Any,
+    spellings: Sequence[Spelling],
+) -> Spelling:
+    for spelling in spellings:
         if not spelling.is_used(names):
             continue
         if not spelling.numbers_layers and n_layers != 1:
             what = f"lstm.n_layers is {n_layers!r}, but the weights have one LSTM layer"
             raise _mismatch(path, weights, what)
         return spelling
-    expected = " or ".join(f"{s.cell.format(d=0, i=0)}/{s.weight}" for s in SPELLINGS)
+    expected = " or ".join(f"{s.cell.format(d=0, i=0)}/{s.weight}" for s in spellings[:4])
     raise problem(
         weights,
         f"holds no weights of the first LSTM layer: expected {expected}, found {_some(names)}",
