@@ -24,6 +24,7 @@ GROUND = {
     "aside",
     "locks",
     "fork_lock",
+    "home",
     "fields",
     "vocabulary",
 }

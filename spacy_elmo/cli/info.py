@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
+    from spacy_elmo.bilm.task_mix import TaskMix
 
 CARD = "README.md"
 PACKAGES = ("spacy-elmo", "spacy", "thinc", "torch", "numpy", "safetensors", "h5py")
@@ -32,6 +33,8 @@ def info(
 
     lm = load(weights, options=options, vocab=vocab)
     msg.table(describe(lm), divider=False)
+    for mix in lm.task_mixes:
+        typer.echo(f"\n{mix_lines(mix)}")
     path = find_card(weights)
     if path is not None:
         typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
@@ -101,11 +104,29 @@ def describe(lm: BiLM) -> dict[str, str]:
     return rows
 
 
+def mix_lines(mix: TaskMix) -> str:
+    """The lines by which a pipeline uses a mix that a task has learned.
+
+    >>> from spacy_elmo.bilm.task_mix import TaskMix
+    >>> print(mix_lines(TaskMix((0.25, 0.75), 1.5)))
+    # A mix of the task's model, for [components.elmo.model]; the default: the average
+    layer_weights = [0.25, 0.75]
+    gamma = 1.5
+    """
+    lines = [
+        "# A mix of the task's model, for [components.elmo.model]; the default is the average."
+    ]
+    if mix.layer_norm:
+        lines.append("# The task normalised each layer before it, which a pipeline does not")
+    weights = ", ".join(f"{weight:.9g}" for weight in mix.weights)
+    return "\n".join([*lines, f"layer_weights = [{weights}]", f"gamma = {mix.gamma:.9g}"])
+
+
 def find_card(weights: str) -> Path | None:
     """The card (README.md) in the folder of weights given by name or path, if there is one."""
-    from spacy_elmo.formats import resolve
+    from spacy_elmo.formats import folder_of
 
-    path = resolve(weights)
+    path = folder_of(weights)
     card = (path if path.is_dir() else path.parent) / CARD
     return card if card.is_file() else None
 

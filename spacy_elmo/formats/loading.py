@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import WeightsError, problem
-from spacy_elmo.formats import hdf5, native
+from spacy_elmo.files import expanded
+from spacy_elmo.formats import allennlp, archives, dispatch, hdf5, native
 from spacy_elmo.formats.foreign import FOREIGN_SUFFIXES, describe
-from spacy_elmo.formats.format import Writer
+from spacy_elmo.formats.format import Format, Writer
 
 # In the order they are tried. A new format is a module with a `Format`, and its line here.
-FORMATS = (
+FORMATS: tuple[Format, ...] = (
     native.FORMAT,
     hdf5.FORMAT,
+    allennlp.FORMAT,
 )
+# An archive holds what one of these reads.
+FORMATS = (*FORMATS, archives.format_of(FORMATS))
 
 # Names of models that come with the package.
 PACKAGED = ("en_elmo_sm", "en_elmo_md")
@@ -33,8 +38,10 @@ def load(
     """Load weights.
 
     Args:
-        source: Name of a packaged model, or path of weights in any of `FORMATS`.
-        options: The options file of HDF5 weights, if it is not beside them.
+        source: Name of a packaged model, or path of weights in any of `FORMATS`; `PATH#MODULE` is
+            one of several ELMos in a model of AllenNLP.
+        options: The options file of HDF5 weights, if it is not beside them; of a model of AllenNLP,
+            if it is not inside.
         vocab: The vocabulary of HDF5 weights (one word per line), if it is not beside them.
         device: Where the weights go.
 
@@ -45,14 +52,14 @@ def load(
     Raises:
         WeightsError: If anything about the weights is wrong.
     """
-    path = resolve(source)
+    path, part = _resolve(source)
     given = {"options": options, "vocab": vocab}
-    paths = {kind: None if file is None else Path(file) for kind, file in given.items()}
+    paths = {kind: None if file is None else expanded(file) for kind, file in given.items()}
     for kind, file in paths.items():
         if file is not None and not file.is_file():
             raise problem(file, "is no file", f"Correct the path given as `{kind}`")
     try:
-        known = next((known for known in FORMATS if known.recognise(path)), None)
+        known = dispatch.recognise(FORMATS, path)
     except OSError as error:
         raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
     if known is None:
@@ -60,7 +67,12 @@ def load(
         raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
     # Weights loaded on first use, inside inference mode, must not be good for inference only.
     with torch.inference_mode(False):
-        return known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
+        lm = dispatch.read(
+            known, path, part, options=paths["options"], vocab=paths["vocab"], device=device
+        )
+    for note in lm.notes:
+        warnings.warn(f"{source}: {note}", stacklevel=2)
+    return lm
 
 
 def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
@@ -77,7 +89,7 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
         WeightsError: If something else is in the way, the weights are not finite (in `dtype`), or
             the disk does not take them.
     """
-    path = Path(path)
+    path = expanded(path)
     check_target(path)
     writers = _writers()
     write = writers.get(path.suffix.lower(), writers[""])
@@ -116,7 +128,45 @@ def resolve(source: str | Path) -> Path:
     Raises:
         WeightsError: If there is no such thing; it says how to get weights.
     """
-    if source in PACKAGED:
+    return _resolve(source)[0]
+
+
+def folder_of(source: str | Path) -> Path:
+    """What holds the card and the licences of weights: their folder, or what an archive held.
+
+    Args:
+        source: As for `resolve`.
+
+    Returns:
+        The path of `resolve`; for an archive that was read, the folder it was unpacked to.
+
+    Raises:
+        WeightsError: As `resolve`.
+    """
+    path = resolve(source)
+    return archives.contents(path) or path
+
+
+def _resolve(source: str | Path) -> tuple[Path, str | None]:
+    """The path of weights, and which of the models in it is meant."""
+    path = _find(source)
+    if path is not None:
+        return path, None
+    whole, mark, part = str(source).rpartition("#")
+    path = _find(whole) if mark else None
+    if path is not None:
+        return path, part
+    raise WeightsError(
+        f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
+        f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
+    )
+
+
+def _find(source: str | Path) -> Path | None:
+    """The path of a name, or of a path that exists."""
+    named = str(source) in PACKAGED
+    # In a `Path`, "./NAME" has become "NAME".
+    if named and not (isinstance(source, Path) and source.exists()):
         path = MODELS / str(source)
         if not path.is_dir():
             raise WeightsError(
@@ -126,15 +176,9 @@ def resolve(source: str | Path) -> Path:
         return path
     try:
         path = Path(source).expanduser()
-        exists = bool(str(source)) and path.exists()
-    except (OSError, RuntimeError):  # a name too long for the system, or nobody's home directory
-        exists = False
-    if not exists:
-        raise WeightsError(
-            f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
-            f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
-        )
-    return path
+        return path if str(source) and path.exists() else None
+    except (OSError, RuntimeError, ValueError):
+        return None  # a name too long for the system, or nobody's home directory
 
 
 def _writers() -> dict[str, Writer]:
@@ -143,8 +187,9 @@ def _writers() -> dict[str, Writer]:
 
 def _how_to_get_weights() -> str:
     return (
-        "Give the path of weights you have (AllenNLP or bilm-tf HDF5 files work as they are, or "
-        "after `spacy elmo convert`), or train some with `spacy elmo pretrain`."
+        "Give the path of weights you have (AllenNLP or bilm-tf HDF5 files, models of AllenNLP and "
+        "archives work as they are, or after `spacy elmo convert`), or train some with "
+        "`spacy elmo pretrain`."
     )
 
 

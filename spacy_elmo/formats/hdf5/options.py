@@ -34,10 +34,24 @@ _CHAR_CNN: tuple[tuple[str, str, Any], ...] = (
 def read_config(
     path: Path, weights: Path, stored: Mapping[str, Stored], initial_state: str
 ) -> tuple[BiLMConfig, Spelling]:
+    """Read an options file; see `config_of_options`."""
+    return config_of_options(
+        path, read_json(path, error=WeightsError), weights, stored, initial_state
+    )
+
+
+def config_of_options(
+    path: Path | str,
+    options: Mapping[str, Any],
+    weights: Path,
+    stored: Mapping[str, Stored],
+    initial_state: str,
+) -> tuple[BiLMConfig, Spelling]:
     """The config of HDF5 weights, and how their LSTM weights are named.
 
     Args:
-        path: The options file. It says what the network is; the weights only decide what options
+        path: The options file, or what else to call where they come from, for messages.
+        options: Its contents. They say what the network is; the weights only decide what options
             leave open: rows of tables, and whether there are projections.
         weights: The HDF5 file, for messages.
         stored: Its datasets by name.
@@ -49,7 +63,6 @@ def read_config(
     Raises:
         WeightsError: For options that are missing, unknown, invalid, or contradict the weights.
     """
-    options = read_json(path, error=WeightsError)
     lstm = _section(path, options, "lstm")
     values = _values(path, "lstm", lstm, _LSTM)
     spelling = _spelling(path, weights, stored, values["n_layers"])
@@ -94,7 +107,7 @@ def to_options(config: BiLMConfig) -> dict[str, Any]:
     return options
 
 
-def _section(path: Path, options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _section(path: Path | str, options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     section = options.get(name)
     if not isinstance(section, dict):
         found = "is missing" if section is None else f"is {section!r}"
@@ -107,7 +120,7 @@ def _section(path: Path, options: Mapping[str, Any], name: str) -> Mapping[str, 
 
 
 def _values(
-    path: Path, name: str, section: Mapping[str, Any], keys: tuple[tuple[str, str, Any], ...]
+    path: Path | str, name: str, section: Mapping[str, Any], keys: tuple[tuple[str, str, Any], ...]
 ) -> dict[str, Any]:
     unknown = sorted(section.keys() - {key for key, _, _ in keys})
     if unknown:
@@ -127,7 +140,7 @@ def _values(
 
 
 def _char_cnn(
-    path: Path,
+    path: Path | str,
     options: Mapping[str, Any],
     weights: Path,
     stored: Mapping[str, Stored],
@@ -154,7 +167,7 @@ def _char_cnn(
     return values
 
 
-def _rows(path: Path, weights: Path, stored: Mapping[str, Stored], name: str) -> int:
+def _rows(path: Path | str, weights: Path, stored: Mapping[str, Stored], name: str) -> int:
     """Rows of a table; which one there must be follows from the options."""
     if name in stored and len(stored[name].shape) == 2:
         return stored[name].shape[0]
@@ -168,7 +181,7 @@ def _rows(path: Path, weights: Path, stored: Mapping[str, Stored], name: str) ->
     )
 
 
-def _spelling(path: Path, weights: Path, names: Collection[str], n_layers: Any) -> Spelling:
+def _spelling(path: Path | str, weights: Path, names: Collection[str], n_layers: Any) -> Spelling:
     for spelling in SPELLINGS:
         if not spelling.is_used(names):
             continue
@@ -185,7 +198,7 @@ def _spelling(path: Path, weights: Path, names: Collection[str], n_layers: Any) 
 
 
 def _bidirectional(
-    path: Path, options: Mapping[str, Any], weights: Path, spelling: Spelling
+    path: Path | str, options: Mapping[str, Any], weights: Path, spelling: Spelling
 ) -> Any:
     told = options.get("bidirectional")
     if spelling.numbers_directions:
@@ -195,7 +208,7 @@ def _bidirectional(
     return False
 
 
-def _mismatch(path: Path, weights: Path, what: str) -> ElmoError:
+def _mismatch(path: Path | str, weights: Path, what: str) -> ElmoError:
     return problem(path, f"{what} ({weights})", "Use the options that belong to these weights")
 
 
