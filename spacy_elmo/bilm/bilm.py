@@ -59,8 +59,11 @@ class BiLM(Network):
 
         Args:
             source: Name of a packaged model, a native directory, an HDF5 file of AllenNLP or
-                bilm-tf, or a folder that holds one.
-            options: The options file of an HDF5 file, where it is not beside it.
+                bilm-tf, the folder of an AllenNLP model with an ELMo inside, a folder that holds
+                one of these, or an archive of one (.zip, .tar, .tar.gz, .tar.xz).
+                `PATH#MODULE` chooses one of several ELMos of an AllenNLP model.
+            options: The options file of an HDF5 file, where it is not beside it, or of an AllenNLP
+                model, where it is not inside.
             vocab: The vocabulary of a word-input model, where it is not beside it.
             initial_state: "zero", "warm" or "carry"; None: what the weights say (HDF5: "zero").
             device: Where to put the weights.

@@ -8,11 +8,13 @@ import typer
 
 
 def convert(
-    source: str = typer.Argument(..., help="Name or path of the weights to read."),
+    source: str = typer.Argument(..., help="Name or path of the weights to read, of any format."),
     target: Path = typer.Argument(
         ..., help="What to write: NAME.hdf5 (AllenNLP, bilm-tf), or else a native directory."
     ),
-    options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
+    options: Path | None = typer.Option(
+        None, help="Options file of HDF5 weights, or of an AllenNLP model."
+    ),
     vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
     dtype: str = typer.Option(
         "float32", help="float32, or float16: a native directory half as big."

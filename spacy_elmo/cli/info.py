@@ -19,7 +19,9 @@ def info(
     weights: str | None = typer.Argument(
         None, help="Name or path of weights. Left out: the installed versions.", show_default=False
     ),
-    options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
+    options: Path | None = typer.Option(
+        None, help="Options file of HDF5 weights, or of an AllenNLP model."
+    ),
     vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
     card: bool = typer.Option(False, "--card", help="Print the card of the weights as well."),
 ) -> None:

@@ -70,9 +70,14 @@ def contents(path: Path) -> Path | None:
         path: A file or folder.
     """
     try:
-        return cache.find(path) if is_archive(path) else None
+        folder = cache.find(path) if is_archive(path) else None
+        while folder is not None and len(inside := list(folder.iterdir())) == 1:
+            if not inside[0].is_dir():
+                break
+            folder = inside[0]
     except OSError:
         return None
+    return folder
 
 
 def _read(archive: Path, read_folder: Callable[[Path], BiLM]) -> BiLM:

@@ -40,10 +40,12 @@ def build_bilm_v1(
 
     Args:
         weights: Where they come from: a name ("en_elmo_sm" is packaged) or a path: a native
-            directory, an HDF5 file of AllenNLP or bilm-tf, or a folder that holds such files. A
+            directory, an HDF5 file of AllenNLP or bilm-tf, an AllenNLP model with an ELMo inside
+            (`PATH#MODULE`: one of several), or a folder or an archive that holds such files. A
             saved pipeline carries its weights and does not consult this. None: there are none to
             load.
-        options: The options file of an HDF5 file, where it is not beside it.
+        options: The options file of an HDF5 file, where it is not beside it, or of an AllenNLP
+            model.
         vocab: The vocabulary of word-input weights, where it is not beside them.
         initial_state: "zero" or "warm"; None: what the weights say.
         layer_weights: Share of each layer in the vectors, the token layer first; they are scaled
