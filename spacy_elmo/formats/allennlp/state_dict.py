@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +12,16 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 import torch
 from torch import Tensor
 
-from spacy_elmo.errors import problem
+from spacy_elmo.errors import ElmoError, problem
 
 _ZIP = b"PK\x03\x04"
 # What PyTorch before 1.6 wrote first: its magic number, pickled.
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _ANEW = "Get the weights anew"
+_ZIP_ERRORS = (
+    *(BadZipFile, NotImplementedError, RuntimeError, EOFError),
+    *(ValueError, OverflowError, LookupError, struct.error),  # of headers that make no sense
+)
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -72,16 +77,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _check_zip(path: Path, n_bytes: int) -> None:
-    """Make sure that nothing in a file of PyTorch is larger than it looks: it never compresses."""
+    """Compare checksums, and make sure that no part is larger than it looks."""
     try:
         with ZipFile(path) as archive:
-            members = archive.infolist()
-    except (BadZipFile, NotImplementedError, ValueError, LookupError) as error:
-        what = f"is damaged or truncated ({error})"
-        raise problem(path, what, _ANEW) from error
-    for member in members:
-        if member.compress_type != ZIP_STORED or member.file_size > n_bytes:
-            what = (
-                f"has a part {member.filename!r} of {member.file_size:,} bytes that is compressed"
-            )
-            raise problem(path, what, "PyTorch writes none: do not trust it, get the weights anew")
+            for member in archive.infolist():
+                if member.compress_type != ZIP_STORED or member.file_size > n_bytes:
+                    what = f"has a compressed part, {member.filename!r}, and PyTorch writes none"
+                    raise problem(path, what, f"Do not trust it. {_ANEW}")
+            damaged = archive.testzip()
+    except ElmoError:
+        raise
+    except _ZIP_ERRORS as error:
+        raise problem(path, f"is damaged or truncated ({error})", _ANEW) from error
+    if damaged is not None:
+        raise problem(path, f"is damaged: its part {damaged!r} was changed", _ANEW)

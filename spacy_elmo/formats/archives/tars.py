@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from spacy_elmo.formats.archives.inventory import Inventory, allowed_bytes
 from spacy_elmo.formats.archives.kinds import BZIP2, GZIP, XZ
 
 _ERRORS = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-_MORE_ERRORS = (ValueError, OverflowError, LookupError)  # of headers that make no sense
+_MORE_ERRORS = (ValueError, OverflowError, LookupError, struct.error)  # of headers that make no sense
 _KINDS = {
     tarfile.SYMTYPE: "is a link",
     tarfile.LNKTYPE: "is a link",
@@ -64,6 +65,8 @@ class TarReader:
             OSError: If a file cannot be written.
         """
         left = dict(targets)
+        if not left:
+            return
         again = Inventory(self.path)
         with self._open() as (archive, _):
             for member in archive:

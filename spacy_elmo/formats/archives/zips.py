@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ _METHODS = (ZIP_STORED, ZIP_DEFLATED)
 _METHOD_NAMES = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz", 99: "encryption"}
 _ERRORS = (
     *(BadZipFile, LargeZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error),
-    *(OverflowError, ValueError, LookupError),
+    *(OverflowError, ValueError, LookupError, struct.error),
 )
 
 

@@ -95,7 +95,7 @@ def test_a_cache_that_cannot_be_written_to(
 def test_no_room(archive: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(archive.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    with pytest.raises(WeightsError, match=rf"x\.zip: needs .* and 1,000 are free. Make room"):
+    with pytest.raises(WeightsError, match=r"x\.zip: needs .* and 1,000 are free. Make room"):
         load(archive)
     assert not cache.exists()
 
@@ -114,6 +114,7 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert home() == tmp_path / "caches/spacy-elmo"
 
 
+@pytest.mark.soak
 def test_processes_side_by_side(archive: Path, cache: Path) -> None:
     code = "import sys; from spacy_elmo.formats import load; print(load(sys.argv[1]).config.width)"
     command = [sys.executable, "-c", code, str(archive)]
