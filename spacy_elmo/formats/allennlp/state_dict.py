@@ -19,7 +19,7 @@ _ZIP = b"PK\x03\x04"
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _ANEW = "Get the weights anew"
 _ZIP_ERRORS = (
-    *(BadZipFile, NotImplementedError, RuntimeError, EOFError),
+    *(BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError),
     *(ValueError, OverflowError, LookupError, struct.error),  # of headers that make no sense
 )
 

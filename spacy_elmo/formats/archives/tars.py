@@ -19,7 +19,8 @@ from spacy_elmo.formats.archives.inventory import Inventory, allowed_bytes
 from spacy_elmo.formats.archives.kinds import BZIP2, GZIP, XZ
 
 _ERRORS = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-_MORE_ERRORS = (ValueError, OverflowError, LookupError, struct.error)  # of headers that make no sense
+# Of headers that make no sense.
+_MORE_ERRORS = (ValueError, OverflowError, LookupError, struct.error)
 _KINDS = {
     tarfile.SYMTYPE: "is a link",
     tarfile.LNKTYPE: "is a link",

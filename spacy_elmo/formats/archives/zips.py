@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import struct
 import zlib
@@ -90,5 +91,8 @@ class ZipReader:
             yield
         except ElmoError:
             raise
-        except _ERRORS as error:
+        except (*_ERRORS, OSError) as error:
+            # An invalid argument: a place before the beginning, that a damaged header names.
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
             raise self.inventory.refusal(name, f"is damaged ({error})", "Get it anew") from error
