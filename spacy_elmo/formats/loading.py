@@ -20,8 +20,8 @@ FORMATS: tuple[Format, ...] = (
     hdf5.FORMAT,
     allennlp.FORMAT,
 )
-# An archive holds what one of these reads.
-FORMATS = (*FORMATS, archives.format_of(FORMATS))
+# An archive holds what one of these reads, or another archive of it.
+FORMATS = (*FORMATS, archives.format_of((*FORMATS, archives.format_of(FORMATS))))
 
 # Names of models that come with the package.
 PACKAGED = ("en_elmo_sm", "en_elmo_md")
@@ -47,7 +47,8 @@ def load(
 
     Returns:
         The model, its tensors float32. Memory rises by their size and a few megabytes: they are
-        read straight into the parameters.
+        read straight into the parameters. That of an AllenNLP model may rise by its file's size
+        as well, which the system can take back.
 
     Raises:
         WeightsError: If anything about the weights is wrong.

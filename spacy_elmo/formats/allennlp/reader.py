@@ -101,7 +101,7 @@ def read(
 
 
 FORMAT = Format(
-    description=f"the folder of a model of AllenNLP with an ELMo inside ({CONFIG}, {STATES[0]} or "
+    description=f"a model of AllenNLP with an ELMo inside (a folder with {CONFIG}, {STATES[0]} or "
     f"{STATES[1]})",
     recognise=recognise,
     read=read,

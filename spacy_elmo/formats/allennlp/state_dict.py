@@ -63,7 +63,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         what = f"holds a {type(values).__name__}, expected tensors by name"
         raise problem(path, what, _ANEW)
     tensors = {
-        name: value
+        name: value.detach()
         for name, value in values.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }

@@ -66,7 +66,7 @@ class Inventory:
         self._count += 1
         if self._count > MOST_MEMBERS:
             raise problem(self.path, f"holds more than {MOST_MEMBERS:,} members", _DISTRUST)
-        clean = self._clean(name)
+        clean = self._clean(name, is_folder)
         self._once(name, clean, is_folder)
         if is_folder:
             return clean
@@ -87,7 +87,7 @@ class Inventory:
         """The error for something wrong with a member."""
         return problem(self.path, f"member {name!r} {what}", advice)
 
-    def _clean(self, name: str) -> str:
+    def _clean(self, name: str, is_folder: bool) -> str:
         text = name.replace("\\", "/")
         parts = [part for part in text.split("/") if part not in ("", ".")]
         if text.startswith("/") or _DRIVE.match(text):
@@ -96,6 +96,8 @@ class Inventory:
             raise self.refusal(name, "has a name that leads out of the archive ('..')")
         if any(unicodedata.category(character) == "Cc" for character in text):
             raise self.refusal(name, "has a name with control characters")
+        if not parts and not is_folder:
+            raise self.refusal(name, "has no name that a file can have")
         if len(text) > LONGEST_NAME or any(len(os.fsencode(part)) > 255 for part in parts):
             raise self.refusal(f"{name[:40]}...", "has a name that is too long")
         return "/".join(parts)

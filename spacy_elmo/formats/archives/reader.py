@@ -56,7 +56,7 @@ def format_of(formats: Sequence[Format]) -> Format:
             return _read(archive, read_folder)
 
     return Format(
-        description=f"an archive of one of these ({', '.join(SUFFIXES[:5])})",
+        description=f"a zip or tar archive of one of these ({', '.join(SUFFIXES[:5])})",
         recognise=lambda path: is_archive(path) or (path.is_dir() and bool(archives_in(path))),
         read=read,
         read_part=read,

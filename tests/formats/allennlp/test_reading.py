@@ -322,6 +322,18 @@ def test_token_vectors_that_the_task_has_cached_do_not_matter(folder: Path) -> N
     assert difference(load(write_model(folder, state)), OPTIONS) < 1e-5
 
 
+def test_parameters_and_other_number_types(tmp_path: Path) -> None:
+    state: dict[str, Any] = elmo_state(weights_of(OPTIONS))
+    expected = load(write_model(tmp_path / "m", state))
+    state = {name: torch.nn.Parameter(tensor.double()) for name, tensor in state.items()}
+    found = load(write_model(tmp_path / "m", state))
+    assert_same(found, expected)
+    state = {name: tensor.detach().half() for name, tensor in state.items()}
+    found = load(write_model(tmp_path / "m", state))
+    for tensor, other in zip(found.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(tensor, other, atol=2e-3, rtol=2e-3)
+
+
 # The task's mixes
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -122,5 +124,28 @@ def test_processes_side_by_side(archive: Path, cache: Path) -> None:
     for process in running:
         out, _ = process.communicate(timeout=200)
         assert (process.returncode, out) == (0, "8\n")
+    (place,) = (cache / "unpacked").iterdir()
+    assert sorted(file.name for file in place.iterdir()) == ["contents", "members.json"]
+
+
+@pytest.mark.soak
+def test_what_a_killed_process_left(archive: Path, cache: Path) -> None:
+    code = """
+    import os, signal, sys
+    from spacy_elmo.formats import load
+    from spacy_elmo.formats.archives import zips
+    copy = zips.copy_member
+    def killed(*given):
+        copy(*given)
+        os.kill(os.getpid(), signal.SIGKILL)
+    zips.copy_member = killed
+    load(sys.argv[1])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(archive)]
+    assert subprocess.run(command, timeout=200).returncode == -signal.SIGKILL
+    (left,) = (cache / "unpacked").iterdir()
+    assert left.name.endswith(".tmp")
+    assert contents(archive) is None
+    assert_same(load(archive), model())
     (place,) = (cache / "unpacked").iterdir()
     assert sorted(file.name for file in place.iterdir()) == ["contents", "members.json"]

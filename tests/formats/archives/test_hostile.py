@@ -234,6 +234,19 @@ def test_a_cycle_of_links(tmp_path: Path, cache: Path) -> None:
         load(tmp_path / "folder")
 
 
+def test_archives_in_archives(folder: Path, tmp_path: Path, cache: Path) -> None:
+    """One in another is read; one in one in another is not."""
+    place = tmp_path / "model"
+    place.mkdir()
+    pack(folder, place / "model.tar.gz")
+    outer = pack(place, tmp_path / "x.zip")
+    (tmp_path / "more").mkdir()
+    pack(place, tmp_path / "more/x.zip")
+    message = refused(pack(tmp_path / "more", tmp_path / "y.zip"), cache)
+    assert "member x.zip: holds no weights (found model.tar.gz)" in message
+    assert_same(load(outer), model())
+
+
 @pytest.fixture(scope="module")
 def sound(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     place = tmp_path_factory.mktemp("sound")
