@@ -53,7 +53,7 @@ def load(
     Raises:
         WeightsError: If anything about the weights is wrong.
     """
-    path, part = _resolve(source)
+    path, (_, part) = resolve(source), split_part(source)
     given = {"options": options, "vocab": vocab}
     paths = {kind: None if file is None else expanded(file) for kind, file in given.items()}
     for kind, file in paths.items():
@@ -129,7 +129,46 @@ def resolve(source: str | Path) -> Path:
     Raises:
         WeightsError: If there is no such thing; it says how to get weights.
     """
-    return _resolve(source)[0]
+    source, _ = split_part(source)
+    # In a `Path`, "./NAME" has become "NAME".
+    if str(source) in PACKAGED and not (isinstance(source, Path) and source.exists()):
+        path = MODELS / str(source)
+        if not path.is_dir():
+            raise WeightsError(
+                f"the model {str(source)!r} is not part of this installation of spacy-elmo. "
+                f"{_how_to_get_weights()}"
+            )
+        return path
+    try:
+        path = Path(source).expanduser()
+        exists = bool(str(source)) and path.exists()
+    except (OSError, RuntimeError, ValueError):  # too long a name, nobody's home, no name at all
+        exists = False
+    if not exists:
+        raise WeightsError(
+            f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
+            f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
+        )
+    return path
+
+
+def split_part(source: str | Path) -> tuple[str | Path, str | None]:
+    """A name or path, and which of the models there is meant: what stands behind a `#`.
+
+    Args:
+        source: As for `load`. A path that exists has no part, whatever its name.
+
+    >>> split_part("model.tar.gz#text_field_embedder")
+    ('model.tar.gz', 'text_field_embedder')
+    >>> split_part("en_elmo_sm")
+    ('en_elmo_sm', None)
+    """
+    whole, mark, part = str(source).rpartition("#")
+    try:
+        is_path = Path(source).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        is_path = False
+    return (whole, part) if mark and not is_path else (source, None)
 
 
 def folder_of(source: str | Path) -> Path:
@@ -146,40 +185,6 @@ def folder_of(source: str | Path) -> Path:
     """
     path = resolve(source)
     return archives.contents(path) or path
-
-
-def _resolve(source: str | Path) -> tuple[Path, str | None]:
-    """The path of weights, and which of the models in it is meant."""
-    path = _find(source)
-    if path is not None:
-        return path, None
-    whole, mark, part = str(source).rpartition("#")
-    path = _find(whole) if mark else None
-    if path is not None:
-        return path, part
-    raise WeightsError(
-        f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
-        f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
-    )
-
-
-def _find(source: str | Path) -> Path | None:
-    """The path of a name, or of a path that exists."""
-    named = str(source) in PACKAGED
-    # In a `Path`, "./NAME" has become "NAME".
-    if named and not (isinstance(source, Path) and source.exists()):
-        path = MODELS / str(source)
-        if not path.is_dir():
-            raise WeightsError(
-                f"the model {str(source)!r} is not part of this installation of spacy-elmo. "
-                f"{_how_to_get_weights()}"
-            )
-        return path
-    try:
-        path = Path(source).expanduser()
-        return path if str(source) and path.exists() else None
-    except (OSError, RuntimeError, ValueError):
-        return None  # a name too long for the system, or nobody's home directory
 
 
 def _writers() -> dict[str, Writer]:
