@@ -115,9 +115,7 @@ def mix_lines(mix: TaskMix) -> str:
     layer_weights = [0.25, 0.75]
     gamma = 1.5
     """
-    lines = [
-        "# A mix of the task's model, for [components.elmo.model]; the default is the average."
-    ]
+    lines = ["# A mix of the task's model, for [components.elmo.model]; the default: the average"]
     if mix.layer_norm:
         lines.append("# The task normalised each layer before it, which a pipeline does not")
     weights = ", ".join(f"{weight:.9g}" for weight in mix.weights)
