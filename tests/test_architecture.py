@@ -26,6 +26,7 @@ GROUND = {
     "replacing",
     "locks",
     "fork_lock",
+    "home",
     "fields",
     "vocabulary",
 }

@@ -17,6 +17,7 @@ from spacy_elmo.bilm.sentences import Words, check_sentences, word_types
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.bilm.state import State
+from spacy_elmo.bilm.task_mix import TaskMix
 from spacy_elmo.bilm.token_encoder import CharCNN
 from spacy_elmo.bilm.token_layers import build_token_encoder
 from spacy_elmo.bilm.walk import walk
@@ -40,6 +41,7 @@ class Network(nn.Module):
         initial_h: The stored state of running text, or None. *Shape:* (n_layers, n_directions, P).
         initial_c: The same of the cells. *Shape:* (n_layers, n_directions, C).
         mean_layers: The mean vector of each layer, or None. *Shape:* (n_outputs, width).
+        task_mixes: Mixes of the layers that a task has learned, if the weights come from one.
         notes: What to know of how the weights were read, for messages; never saved.
     """
 
@@ -60,6 +62,7 @@ class Network(nn.Module):
         self.softmax: Softmax | None = None
         for name in ("initial_h", "initial_c", "mean_layers"):
             self.register_buffer(name, None)
+        self.task_mixes: tuple[TaskMix, ...] = ()
         self.notes: tuple[str, ...] = ()
         self.vocabulary: list[str] | None = None
         self.set_vocabulary(vocabulary)

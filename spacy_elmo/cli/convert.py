@@ -8,7 +8,7 @@ import typer
 
 
 def convert(
-    source: str = typer.Argument(..., help="Name or path of the weights to read."),
+    source: str = typer.Argument(..., help="Name or path of the weights to read, of any format."),
     target: Path = typer.Argument(
         ..., help="What to write: NAME.hdf5 (AllenNLP, bilm-tf), or else a native directory."
     ),

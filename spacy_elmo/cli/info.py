@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig
+    from spacy_elmo.bilm.task_mix import TaskMix
 
 CARD = "README.md"
 PACKAGES = ("spacy-elmo", "spacy", "thinc", "torch", "numpy", "safetensors", "h5py")
@@ -49,12 +50,14 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
     """Print the description of weights, and of their card."""
     from wasabi import msg
 
-    from spacy_elmo.formats import load, resolve
+    from spacy_elmo.formats import folder_of, load
     from spacy_elmo.formats.papers import licences, read_papers
 
     lm = load(weights, options=options, vocab=vocab)
-    named = ", ".join(licences(read_papers(resolve(weights))))
+    named = ", ".join(licences(read_papers(folder_of(weights))))
     msg.table({**describe(lm), "Licences": named or "none is named"}, divider=False)
+    for mix in lm.task_mixes:
+        typer.echo(f"\n{mix_lines(mix)}")
     path = find_card(weights)
     if path is not None:
         typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
@@ -147,15 +150,31 @@ def token_layer(config: BiLMConfig) -> dict[str, str]:
     return rows
 
 
+def mix_lines(mix: TaskMix) -> str:
+    """The lines by which a pipeline uses a mix that a task has learned.
+
+    >>> from spacy_elmo.bilm.task_mix import TaskMix
+    >>> print(mix_lines(TaskMix((0.25, 0.75), 1.5)))
+    # A mix of the task's model, for [components.elmo.model]; the default: the average
+    layer_weights = [0.25, 0.75]
+    gamma = 1.5
+    """
+    lines = ["# A mix of the task's model, for [components.elmo.model]; the default: the average"]
+    if mix.layer_norm:
+        lines.append("# The task normalised each layer before it, which a pipeline does not")
+    weights = ", ".join(f"{weight:.9g}" for weight in mix.weights)
+    return "\n".join([*lines, f"layer_weights = [{weights}]", f"gamma = {mix.gamma:.9g}"])
+
+
 def find_card(weights: str) -> Path | None:
     """The card of weights given by name or path, if there is one.
 
     It is the README.md in their folder; that of an HDF5 file may bear its name (`x_README.md`).
     """
-    from spacy_elmo.formats import resolve
+    from spacy_elmo.formats import folder_of
     from spacy_elmo.formats.hdf5.companions import companion
 
-    path = resolve(weights)
+    path = folder_of(weights)
     if path.is_dir():
         candidates = [path / CARD]
     else:

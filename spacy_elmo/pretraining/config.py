@@ -10,6 +10,7 @@ from typing import Any
 
 from spacy_elmo.bilm.config import LARGEST_TABLE, BiLMConfig, CharCNNConfig
 from spacy_elmo.fields import check_fields, short
+from spacy_elmo.files import expanded
 from spacy_elmo.vocabulary import SPECIAL_WORDS
 
 OPTIMIZERS = ("adamw", "adagrad")
@@ -243,7 +244,7 @@ class PretrainConfig:
             ValueError: If it is invalid, naming the file.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            values = json.loads(expanded(path).read_text(encoding="utf-8-sig"))
             if not isinstance(values, dict):
                 raise ValueError("expected a JSON object")
             return cls.from_dict(values)

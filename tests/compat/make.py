@@ -36,6 +36,7 @@ from spacy.training import Example
 import spacy_elmo
 from spacy_elmo import BiLM
 from spacy_elmo.bilm import BiLMConfig
+from spacy_elmo.bilm.task_mix import TaskMix
 
 TEXTS = (
     "The bank raised its rates . They sat on the river bank !",
@@ -118,6 +119,13 @@ def make_many_langs(out: Path) -> None:
     lm = BiLM(BiLMConfig.from_dict(network), words)
     lm.save(out / "many_langs")
     np.savez(out / "many_langs.npz", *BiLM.from_pretrained(out / "many_langs").encode(SENTENCES))
+
+
+def make_mixes(out: Path) -> None:
+    """A native directory of weights that come with the mixes of a task."""
+    lm = random_bilm(5)
+    lm.task_mixes = (TaskMix((0.25, 0.25, 0.5), 1.5), TaskMix((0.0, 1.0, 0.0), 0.5, True))
+    lm.save(out / "mixes")
 
 
 def make_pipeline(folder: Path, frozen: bool) -> Language:
@@ -245,6 +253,7 @@ def main() -> None:
         os.chdir(work)  # the saved configs name the weights by a path that is there no longer
         make_weights(out)
         make_many_langs(out)
+        make_mixes(out)
         make_pipelines(out)
         make_docs(out)
         make_corpus(out)

@@ -50,6 +50,12 @@ def test_weights(path: str) -> None:
     assert_allclose(lm.mean_layers.numpy(), mean, **CLOSE)
 
 
+def test_mixes_of_a_task() -> None:
+    first, second = BiLM.from_pretrained(DATA / "mixes").task_mixes
+    assert (first.weights, first.gamma, first.layer_norm) == ((0.25, 0.25, 0.5), 1.5, False)
+    assert (second.weights, second.gamma, second.layer_norm) == ((0.0, 1.0, 0.0), 0.5, True)
+
+
 def figures(name: str) -> dict[str, Any]:
     with np.load(DATA / f"{name}.npz") as file:
         return dict(file)

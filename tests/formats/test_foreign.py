@@ -44,7 +44,8 @@ def test_folders(tmp_path: Path, names: list[str], expected: str, advice: str) -
     assert advice in message
 
 
-def test_files(tmp_path: Path) -> None:
+def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACY_ELMO_HOME", str(tmp_path / "home"))
     with ZipFile(tmp_path / "m.zip", "w") as archive:
         archive.writestr("x", "y")
     with tarfile.open(tmp_path / "m.tar", "w") as tar:
@@ -58,9 +59,9 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "char.dic").write_bytes(b"x")
     save(model(), tmp_path / "m")
     for name, expected in (
-        ("m.zip", "(a zip archive, or what PyTorch and numpy save as one). Unpack it"),
+        ("m.zip", "(found x). Expected a native directory"),
         ("m.pt", "(a zip archive, or what PyTorch"),
-        ("m.tar", "(a tar archive). Unpack it"),
+        ("m.tar", "(found x). Expected a native directory"),
         ("old.pt", "(a pickle, perhaps saved by PyTorch, which can run any code). Expected"),
         ("m.npy", "(a numpy array). Expected"),
         ("m.gz", "(a gzip file). Unpack it"),
@@ -73,6 +74,7 @@ def test_files(tmp_path: Path) -> None:
         ("m/weights.safetensors", "(a part of a model, weights.safetensors). Give the path of the"),
     ):
         assert f"{tmp_path / name}: holds no weights {expected}" in error(tmp_path / name)
+    assert not (tmp_path / "home").exists()
 
 
 def test_model_hdf5_is_meant_beside_others(tmp_path: Path) -> None:

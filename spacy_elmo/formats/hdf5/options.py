@@ -38,10 +38,25 @@ def read_config(
     initial_state: str,
     spellings: Sequence[Spelling] = SPELLINGS,
 ) -> tuple[BiLMConfig, Spelling]:
+    """Read an options file; see `config_of_options`."""
+    return config_of_options(
+        path, read_json(path, error=WeightsError), weights, stored, initial_state, spellings
+    )
+
+
+def config_of_options(
+    path: Path | str,
+    options: Mapping[str, Any],
+    weights: Path,
+    stored: Mapping[str, Stored],
+    initial_state: str,
+    spellings: Sequence[Spelling] = SPELLINGS,
+) -> tuple[BiLMConfig, Spelling]:
     """The config of HDF5 weights, and how their LSTM weights are named.
 
     Args:
-        path: The options file. It says what the network is; the weights only decide what options
+        path: The options file, or what else to call where they come from, for messages.
+        options: Its contents. They say what the network is; the weights only decide what options
             leave open: rows of tables, and whether there are projections.
         weights: The HDF5 file, for messages.
         stored: Its datasets by name.
@@ -54,7 +69,6 @@ def read_config(
     Raises:
         WeightsError: For options that are missing, unknown, invalid, or contradict the weights.
     """
-    options = read_json(path, error=WeightsError)
     lstm = _section(path, options, "lstm")
     values = _values(path, "lstm", lstm, _LSTM)
     spelling = _spelling(path, weights, stored, values["n_layers"], spellings)
@@ -99,7 +113,7 @@ def to_options(config: BiLMConfig) -> dict[str, Any]:
     return options
 
 
-def _section(path: Path, options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _section(path: Path | str, options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     section = options.get(name)
     if not isinstance(section, dict):
         found = "is missing" if section is None else f"is {section!r}"
@@ -112,7 +126,7 @@ def _section(path: Path, options: Mapping[str, Any], name: str) -> Mapping[str, 
 
 
 def _values(
-    path: Path, name: str, section: Mapping[str, Any], keys: tuple[tuple[str, str, Any], ...]
+    path: Path | str, name: str, section: Mapping[str, Any], keys: tuple[tuple[str, str, Any], ...]
 ) -> dict[str, Any]:
     unknown = sorted(section.keys() - {key for key, _, _ in keys})
     if unknown:
@@ -132,7 +146,7 @@ def _values(
 
 
 def _char_cnn(
-    path: Path,
+    path: Path | str,
     options: Mapping[str, Any],
     weights: Path,
     stored: Mapping[str, Stored],
@@ -159,7 +173,7 @@ def _char_cnn(
     return values
 
 
-def _rows(path: Path, weights: Path, stored: Mapping[str, Stored], name: str) -> int:
+def _rows(path: Path | str, weights: Path, stored: Mapping[str, Stored], name: str) -> int:
     """Rows of a table; which one there must be follows from the options."""
     if name in stored and len(stored[name].shape) == 2:
         return stored[name].shape[0]
@@ -174,7 +188,7 @@ def _rows(path: Path, weights: Path, stored: Mapping[str, Stored], name: str) ->
 
 
 def _spelling(
-    path: Path,
+    path: Path | str,
     weights: Path,
     names: Collection[str],
     n_layers: Any,
@@ -196,7 +210,7 @@ def _spelling(
 
 
 def _bidirectional(
-    path: Path, options: Mapping[str, Any], weights: Path, spelling: Spelling
+    path: Path | str, options: Mapping[str, Any], weights: Path, spelling: Spelling
 ) -> Any:
     told = options.get("bidirectional")
     if spelling.numbers_directions:
@@ -206,7 +220,7 @@ def _bidirectional(
     return False
 
 
-def _mismatch(path: Path, weights: Path, what: str) -> ElmoError:
+def _mismatch(path: Path | str, weights: Path, what: str) -> ElmoError:
     return problem(path, f"{what} ({weights})", "Use the options that belong to these weights")
 
 

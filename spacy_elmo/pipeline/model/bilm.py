@@ -48,10 +48,11 @@ def build_bilm_v1(
 
     Args:
         weights: Where they come from: a name ("en_elmo_sm" is packaged) or a path: a native
-            directory, an HDF5 file of AllenNLP or bilm-tf, a checkpoint of TensorFlow, a folder
-            that holds such files, or one of ELMoForManyLangs. A saved pipeline carries its weights
-            and does not consult this. None: there are none to load.
-        options: The options file, where it is not beside the weights.
+            directory, an HDF5 file of AllenNLP or bilm-tf, a checkpoint of TensorFlow, an AllenNLP
+            model with an ELMo inside (`PATH#MODULE`: one of several), a folder or an archive that
+            holds such files, or one of ELMoForManyLangs. A saved pipeline carries its weights and
+            does not consult this. None: there are none to load.
+        options: The options file, where it is not beside the weights or in the AllenNLP model.
         vocab: The vocabulary of word-input weights, where it is not beside them.
         initial_state: "zero" or "warm"; None: what the weights say.
         layer_weights: Share of each layer in the vectors, the token layer first; they are scaled
