@@ -16,6 +16,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "float | None": (int, float, type(None)),
     "str": (str,),
+    "str | None": (str, type(None)),
 }
 
 

@@ -58,8 +58,8 @@ class BiLM(Network):
         """Load weights of any known format.
 
         Args:
-            source: Name of a packaged model, a native directory, an HDF5 file of AllenNLP or
-                bilm-tf, or a folder that holds one.
+            source: Name of a packaged or downloaded model, a native directory, an HDF5 file of
+                AllenNLP or bilm-tf, or a folder that holds one.
             options: The options file of an HDF5 file, where it is not beside it.
             vocab: The vocabulary of a word-input model, where it is not beside it.
             initial_state: "zero", "warm" or "carry"; None: what the weights say (HDF5: "zero").

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spacy_elmo.fields import check_fields, is_finite
+from spacy_elmo.languages import TOKENISATIONS, is_language
 
 ACTIVATIONS = ("relu", "tanh")
 # What a weight file may ask for. "carry" exists only at run time: a state that depends on the
@@ -15,6 +16,9 @@ STORED_INITIAL_STATES = ("zero", "warm")
 INITIAL_STATES = (*STORED_INITIAL_STATES, "carry")
 # 256 bytes, then begin/end of sentence, begin/end of word, padding.
 N_CHARACTERS = 261
+
+# Keys that a stored config need not have.
+OPTIONAL = ("lang", "tokenisation")
 
 ORIGINAL_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
 
@@ -115,6 +119,9 @@ class BiLMConfig:
         use_skip_connections: Whether layers above the first add their input to their output.
         bidirectional: False: forward only, vectors of width P.
         initial_state: "zero", or "warm": the state stored with the weights.
+        lang: Code of the language of the text it was trained on; None: not known. It changes no
+            vector, and neither does `tokenisation`: they are for warnings.
+        tokenisation: "words", or "lemmas" where lemmas stood for the words; None: not known.
     """
 
     lstm_dim: int = 4096
@@ -128,8 +135,16 @@ class BiLMConfig:
     use_skip_connections: bool = True
     bidirectional: bool = True
     initial_state: str = "zero"
+    lang: str | None = None
+    tokenisation: str | None = None
 
     def __post_init__(self) -> None:
+        if self.lang is not None and not is_language(self.lang):
+            raise ValueError(f'lang is {self.lang!r}: expected the code of a language, as "en"')
+        if self.tokenisation not in (None, *TOKENISATIONS):
+            raise ValueError(
+                f"tokenisation is {self.tokenisation!r}: expected one of {TOKENISATIONS}"
+            )
         _width("lstm_dim", self.lstm_dim)
         _width("projection_dim", self.projection_dim)
         _whole("n_layers", self.n_layers, 1, LARGEST_DEPTH)
@@ -201,8 +216,14 @@ class BiLMConfig:
         return ("forward", "backward")[: self.n_directions]
 
     def to_dict(self) -> dict[str, Any]:
-        """The config as plain, JSON-able values; `from_dict` is its inverse."""
+        """The config as plain, JSON-able values; `from_dict` is its inverse.
+
+        Keys of `OPTIONAL` are left out where nothing is known.
+        """
         values = asdict(self)
+        for name in OPTIONAL:
+            if values[name] is None:
+                del values[name]
         if self.char_cnn is not None:
             values["char_cnn"]["filters"] = [list(pair) for pair in self.char_cnn.filters]
         return values

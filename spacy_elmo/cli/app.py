@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from spacy_elmo.pretraining.report.console import keep_working
 
-COMMANDS = ("info", "convert", "prepare", "pretrain", "evaluate", "init-config")
+COMMANDS = ("info", "download", "convert", "prepare", "pretrain", "evaluate", "init-config")
 
 
 class CommandFiles(TyperGroup):
@@ -74,5 +74,5 @@ def elmo(
         help="Show the version of spacy-elmo; `info` shows those of all packages.",
     ),
 ) -> None:
-    """ELMo: inspect, convert, pretrain and evaluate bidirectional language models."""
+    """ELMo: inspect, download, convert, pretrain and evaluate bidirectional language models."""
     keep_working()

@@ -28,10 +28,17 @@ def info(
     if weights is None:
         msg.table(versions(), divider=False)
         return
+    from spacy_elmo.catalogue import downloaded, how_to_get, models
+    from spacy_elmo.catalogue.record import rows_of
     from spacy_elmo.formats import load
 
+    if weights in models() and not Path(weights).exists() and downloaded(weights) is None:
+        entry = models()[weights]
+        msg.table(rows_of(entry), divider=False)
+        typer.echo(f"\n{how_to_get(entry)}")
+        return
     lm = load(weights, options=options, vocab=vocab)
-    msg.table(describe(lm), divider=False)
+    msg.table(describe(lm) | published(weights), divider=False)
     path = find_card(weights)
     if path is not None:
         typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
@@ -98,7 +105,20 @@ def describe(lm: BiLM) -> dict[str, str]:
     else:
         n_words, width = lm.softmax.weight.shape
         rows["Softmax"] = f"{n_words:,} words x {width}"
+    if config.lang is not None:
+        rows["Language"] = config.lang
+    if config.tokenisation is not None:
+        rows["Tokenisation"] = config.tokenisation
     return rows
+
+
+def published(weights: str) -> dict[str, str]:
+    """What is known of downloaded weights: licence, language and so on; nothing of others."""
+    from spacy_elmo.catalogue.record import rows
+    from spacy_elmo.formats.loading import download_of, resolve
+
+    fetched = download_of(resolve(weights))
+    return {} if fetched is None else rows(fetched.facts)
 
 
 def find_card(weights: str) -> Path | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from spacy_elmo import catalogue
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats import hdf5, native
@@ -33,7 +35,7 @@ def load(
     """Load weights.
 
     Args:
-        source: Name of a packaged model, or path of weights in any of `FORMATS`.
+        source: Name of a packaged or downloaded model, or path of weights in any of `FORMATS`.
         options: The options file of HDF5 weights, if it is not beside them.
         vocab: The vocabulary of HDF5 weights (one word per line), if it is not beside them.
         device: Where the weights go.
@@ -46,7 +48,10 @@ def load(
         WeightsError: If anything about the weights is wrong.
     """
     path = resolve(source)
+    fetched = download_of(path)
     given = {"options": options, "vocab": vocab}
+    if fetched is not None:  # it says which of its files are what
+        given = {"options": options or fetched.options, "vocab": vocab or fetched.vocab}
     paths = {kind: None if file is None else Path(file) for kind, file in given.items()}
     for kind, file in paths.items():
         if file is not None and not file.is_file():
@@ -60,7 +65,15 @@ def load(
         raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
     # Weights loaded on first use, inside inference mode, must not be good for inference only.
     with torch.inference_mode(False):
-        return known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
+        lm = known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
+    if fetched is not None:
+        facts = fetched.facts
+        lm.config = replace(
+            lm.config,
+            lang=lm.config.lang or facts.get("lang"),
+            tokenisation=lm.config.tokenisation or facts.get("tokenisation"),
+        )
+    return lm
 
 
 def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
@@ -108,10 +121,11 @@ def resolve(source: str | Path) -> Path:
     """The path of weights that are given by name or path.
 
     Args:
-        source: Name of a packaged model, or a path.
+        source: Name of a packaged or downloaded model, or a path.
 
     Returns:
-        The path, which exists.
+        The path, which exists. Of a downloaded model it is that of the file to open, where it is
+        one.
 
     Raises:
         WeightsError: If there is no such thing; it says how to get weights.
@@ -129,12 +143,32 @@ def resolve(source: str | Path) -> Path:
         exists = bool(str(source)) and path.exists()
     except (OSError, RuntimeError):  # a name too long for the system, or nobody's home directory
         exists = False
-    if not exists:
-        raise WeightsError(
-            f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
-            f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
-        )
-    return path
+    if exists:
+        fetched = catalogue.fetched_at(path)
+        return path if fetched is None else fetched.weights
+    fetched = catalogue.downloaded(str(source))
+    if fetched is not None:
+        return fetched.weights
+    if str(source) in catalogue.models():
+        raise WeightsError(catalogue.how_to_get(catalogue.find(str(source))))
+    if str(source) in catalogue.unreadable():
+        known = catalogue.unreadable()[str(source)]
+        raise problem(known.name, f"cannot be read: {known.reason}", f"See {known.page}")
+    raise WeightsError(
+        f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
+        f"model ({', '.join(PACKAGED)}) or a downloaded one. {catalogue.similar(str(source))}"
+        f"{_how_to_get_weights()}"
+    )
+
+
+def download_of(path: Path) -> catalogue.Fetched | None:
+    """The downloaded model that a path given by `resolve` belongs to, or None.
+
+    Raises:
+        WeightsError: If its files are not as they came.
+    """
+    fetched = catalogue.of_path(path)
+    return fetched if fetched is not None and fetched.weights == path else None
 
 
 def _writers() -> dict[str, Writer]:

@@ -55,6 +55,7 @@ def make_elmo(
     save_dtype: str,
     save_softmax: bool | None,
     device: str | None,
+    token_attr: str,
 ) -> Elmo:
     """Make an `elmo` component. Opens no weights.
 

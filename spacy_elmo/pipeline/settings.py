@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from spacy_elmo.pipeline.doc.fed import TOKEN_ATTRS
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 CACHES = ("memory", "disk")
 SAVE_DTYPES = ("float32", "float16")
@@ -46,10 +48,12 @@ class ElmoSettings:
             do not need, and with characters as input its vocabulary; None: where the component
             needs it, which it does not yet.
         device: A PyTorch device; None: that of Thinc's current ops (`spacy.require_gpu`).
+        token_attr: What is read of a token: "TEXT", or what else spaCy knows of it: "LEMMA",
+            "LOWER" or "NORM". Lemmas must be there before the component runs.
 
     Raises:
-        ValueError: For a number out of its range, or an unknown precision, number type, cache or
-            device.
+        ValueError: For a number out of its range, or an unknown precision, number type, cache,
+            device or token attribute.
     """
 
     frozen: bool = True
@@ -68,6 +72,7 @@ class ElmoSettings:
     save_dtype: str = "float32"
     save_softmax: bool | None = None
     device: str | None = None
+    token_attr: str = "TEXT"
 
     def __post_init__(self) -> None:
         check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
@@ -84,6 +89,10 @@ class ElmoSettings:
             )
         if self.cache is not None and self.cache not in CACHES:
             raise ValueError(f"cache is {self.cache!r}: expected one of {CACHES}, or null")
+        if self.token_attr not in TOKEN_ATTRS:
+            raise ValueError(
+                f"token_attr is {self.token_attr!r}: expected one of {', '.join(TOKEN_ATTRS)}"
+            )
         if self.device is not None:
             try:
                 torch.device(self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
+from spacy_elmo.bilm.config import OPTIONAL, STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.assemble import assemble, optional_tensors
 from spacy_elmo.formats.blocks import Stored, read_tensors
@@ -39,7 +40,7 @@ from spacy_elmo.types import Array
 from spacy_elmo.vocabulary import read_vocabulary
 
 # Attributes of our own group.
-_OWN = ("initial_state", "options", "vocabulary")
+_OWN = ("initial_state", "options", "vocabulary", *OPTIONAL)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DTYPES = ("float16", "float32", "float64")
 
@@ -98,6 +99,10 @@ def read(
             options = kept(options, own.get("options"))
         held.enter_context(unchanged(options))
         config, spelling = read_config(options, weights, stored, initial_state)
+        try:
+            config = replace(config, lang=own.get("lang"), tokenisation=own.get("tokenisation"))
+        except ValueError as error:
+            raise problem(weights, f"{OWN_GROUP!r}: {error}", "Get the weights anew") from error
         n_words, rows_of = _rows_of_words(config, stored)
         words_file = vocab
         # A softmax may have come to a file that was written without a vocabulary.

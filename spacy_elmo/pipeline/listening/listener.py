@@ -33,6 +33,7 @@ def build_elmo_listener_v1(
     bilm: Model[Any, Any] | None = None,
     frozen: bool = True,
     learn_rate_factor: float = 1.0,
+    token_attr: str = "TEXT",
 ) -> ListenerModel:
     """Vectors from the pipeline's `elmo` component, mixed and projected for this pipe's task.
 
@@ -50,6 +51,7 @@ def build_elmo_listener_v1(
             `nlp.replace_listeners` puts one here.
         frozen: As that of the `elmo` component, for the pipe's own language model.
         learn_rate_factor: Likewise.
+        token_attr: Likewise.
 
     Returns:
         A model of Docs. *Shape:* (n_tokens, projection or width) per Doc.
@@ -63,7 +65,10 @@ def build_elmo_listener_v1(
     listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2)
     if bilm is not None:
         check_model(bilm, ARCHITECTURE)
-        configure(bilm, ElmoSettings(frozen=frozen, learn_rate_factor=learn_rate_factor))
+        own = ElmoSettings(
+            frozen=frozen, learn_rate_factor=learn_rate_factor, token_attr=token_attr
+        )
+        configure(bilm, own)
         listener.layers.append(bilm)
     if projection is None:
         return listener

@@ -8,9 +8,10 @@ from enum import Enum
 from spacy.tokens import Doc
 from thinc.api import Optimizer
 
+from spacy_elmo.pipeline.doc.fed import fed_words
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.gradients import LayerGradients
-from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel
+from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel, get_shim
 from spacy_elmo.types import Array
 
 
@@ -97,7 +98,7 @@ class Update:
         """
         known = [self._places.get(id(doc)) for doc in docs]
         if all(k is None for k in known):
-            if not _same_words(docs, self.docs):
+            if not self._same_words(docs):
                 return None
             known = list(range(len(docs)))  # copies, such as `entity_linker` makes
         places = [k for k in known if k is not None]
@@ -110,6 +111,14 @@ class Update:
                 "between them may change their tokens"
             )
         return places
+
+    def _same_words(self, docs: Sequence[Doc]) -> bool:
+        """Whether the language model reads the same in other Docs, word by word."""
+        attr = get_shim(self.model).settings.token_attr
+        return len(docs) == len(self.docs) and all(
+            fed_words(doc, attr) == fed_words(other, attr)
+            for doc, other in zip(docs, self.docs, strict=True)
+        )
 
     def layers_of(self, doc: Doc) -> DocLayers | None:
         """The layers of a Doc of the batch, while they are those of the present weights."""
@@ -165,11 +174,3 @@ class Update:
         """Finish; whoever has not answered does so no more."""
         self.finish()
         self.state = State.DONE
-
-
-def _same_words(docs: Sequence[Doc], others: Sequence[Doc]) -> bool:
-    """Whether Docs have the same tokens, one by one."""
-    return len(docs) == len(others) and all(
-        [token.text for token in doc] == [token.text for token in other]
-        for doc, other in zip(docs, others, strict=True)
-    )
