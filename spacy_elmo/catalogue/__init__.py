@@ -4,10 +4,19 @@ Only `transfer.py` touches the network, and only `spacy elmo download` calls it.
 """
 
 from spacy_elmo.catalogue.cache import Fetched, downloaded, fetched_at, how_to_get, of_path
-from spacy_elmo.catalogue.entries import Entry, entry_of_url, find, models, similar, unreadable
+from spacy_elmo.catalogue.entries import (
+    PACKAGED,
+    Entry,
+    entry_of_url,
+    find,
+    models,
+    similar,
+    unreadable,
+)
 from spacy_elmo.catalogue.options import options_of_url
 
 __all__ = [
+    "PACKAGED",
     "Entry",
     "Fetched",
     "downloaded",

@@ -18,6 +18,9 @@ from spacy_elmo.errors import DownloadError, ElmoError, problem
 from spacy_elmo.files import read_json
 from spacy_elmo.languages import TOKENISATIONS, is_language
 
+PACKAGED = ("en_elmo_sm", "en_elmo_md")
+"""Names of the models that come with the package: no other may bear them."""
+
 DATA = Path(__file__).parent / "models.json"
 MARKER, VERSION = "spacy-elmo.catalogue", 1
 

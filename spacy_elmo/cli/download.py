@@ -138,9 +138,8 @@ def _stem(files: tuple[File, ...]) -> str:
 
 
 def _check_name(name: str, known: Entry | None) -> str:
-    from spacy_elmo.catalogue import models, unreadable
+    from spacy_elmo.catalogue import PACKAGED, models, unreadable
     from spacy_elmo.catalogue.cache import is_name
-    from spacy_elmo.formats.loading import PACKAGED
 
     if not is_name(name):
         raise ValueError(

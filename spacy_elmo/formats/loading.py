@@ -21,7 +21,7 @@ FORMATS = (
 )
 
 # Names of models that come with the package.
-PACKAGED = ("en_elmo_sm", "en_elmo_md")
+PACKAGED = catalogue.PACKAGED
 MODELS = Path(__file__).parent.parent / "models"
 
 
