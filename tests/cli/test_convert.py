@@ -87,3 +87,30 @@ def test_a_target_that_cannot_be_meant_is_refused_before_anything_is_read(tmp_pa
     result = convert(tmp_path / "nowhere", tmp_path / "x.npz")
     assert result.exit_code == 1
     assert "x.npz: would be a directory, although its name ends in .npz" in result.output
+
+
+def test_language_and_tokenisation_are_kept_with_the_weights(native, tmp_path):
+    target, back = tmp_path / "elmo.hdf5", tmp_path / "back"
+    arguments = ("--lang", "pt-BR", "--tokenisation", "lemmas")
+    assert convert(native, target, *arguments).exit_code == 0
+    assert convert(target, back).exit_code == 0
+    config = json.loads((back / "config.json").read_text())
+    assert (config["lang"], config["tokenisation"]) == ("pt-BR", "lemmas")
+    assert BiLM.from_pretrained(back).config.lang == "pt-BR"
+    result = CliRunner().invoke(app, ["info", str(back)])
+    assert "pt-BR" in result.output
+    assert "lemmas" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--lang", "English"), "--lang is 'English': expected the code"),
+        (("--tokenisation", "bytes"), "--tokenisation is 'bytes': expected words or lemmas"),
+    ],
+)
+def test_no_language_and_no_tokenisation(native, tmp_path, arguments, message):
+    result = convert(native, tmp_path / "target", *arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "target").exists()
