@@ -46,7 +46,10 @@ def read_record(folder: Path) -> Record | None:
         WeightsError: If it is damaged.
     """
     path = folder / RECORD
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return None
+    except OSError:  # a folder that may not be looked into: whoever reads it says so
         return None
     values = read_json(path, error=WeightsError)
     try:

@@ -36,7 +36,7 @@ def convert(
 
     from spacy_elmo.cli.info import CARD, find_card
     from spacy_elmo.formats import load, save
-    from spacy_elmo.formats.loading import check_target
+    from spacy_elmo.formats.loading import check_target, format_of, resolve
     from spacy_elmo.languages import TOKENISATIONS, is_language
 
     if target.exists() and not force:
@@ -56,4 +56,5 @@ def convert(
     card = find_card(source)
     if target.is_dir() and card is not None and not (target / CARD).exists():
         copyfile(card, target / CARD)
-    msg.good(f"Wrote {target}")
+    read = resolve(source)
+    msg.good(f"Read {read}, {format_of(read).kind}, and wrote {target}")

@@ -31,6 +31,7 @@ def info(
     from spacy_elmo.catalogue import downloaded, how_to_get, models
     from spacy_elmo.catalogue.record import rows_of
     from spacy_elmo.formats import load
+    from spacy_elmo.formats.loading import format_of, resolve
 
     if weights in models() and not Path(weights).exists() and downloaded(weights) is None:
         entry = models()[weights]
@@ -38,7 +39,8 @@ def info(
         typer.echo(f"\n{how_to_get(entry)}")
         return
     lm = load(weights, options=options, vocab=vocab)
-    msg.table(describe(lm) | published(weights), divider=False)
+    read = {"Format": format_of(resolve(weights)).kind}
+    msg.table(read | describe(lm) | published(weights), divider=False)
     path = find_card(weights)
     if path is not None:
         typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")

@@ -72,3 +72,8 @@ class Format:
     read: Reader
     write: Writer | None = None
     suffixes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The description without what stands in parentheses or behind a comma."""
+        return self.description.partition(" (")[0].partition(",")[0]

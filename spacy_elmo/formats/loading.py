@@ -12,7 +12,7 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats import hdf5, native
 from spacy_elmo.formats.foreign import FOREIGN_SUFFIXES, describe
-from spacy_elmo.formats.format import Writer
+from spacy_elmo.formats.format import Format, Writer
 
 # In the order they are tried. A new format is a module with a `Format`, and its line here.
 FORMATS = (
@@ -56,13 +56,7 @@ def load(
     for kind, file in paths.items():
         if file is not None and not file.is_file():
             raise problem(file, "is no file", f"Correct the path given as `{kind}`")
-    try:
-        known = next((known for known in FORMATS if known.recognise(path)), None)
-    except OSError as error:
-        raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
-    if known is None:
-        what, advice = describe(path)
-        raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
+    known = format_of(path)
     # Weights loaded on first use, inside inference mode, must not be good for inference only.
     with torch.inference_mode(False):
         lm = known.read(path, options=paths["options"], vocab=paths["vocab"], device=device)
@@ -159,6 +153,25 @@ def resolve(source: str | Path) -> Path:
         f"model ({', '.join(PACKAGED)}) or a downloaded one. {catalogue.similar(str(source))}"
         f"{_how_to_get_weights()}"
     )
+
+
+def format_of(path: Path) -> Format:
+    """The format of weights, by names and first bytes.
+
+    Args:
+        path: As `resolve` gives it.
+
+    Raises:
+        WeightsError: If it is none that can be read.
+    """
+    try:
+        known = next((known for known in FORMATS if known.recognise(path)), None)
+    except OSError as error:
+        raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
+    if known is None:
+        what, advice = describe(path)
+        raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
+    return known
 
 
 def download_of(path: Path) -> catalogue.Fetched | None:

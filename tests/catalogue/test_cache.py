@@ -128,6 +128,21 @@ def test_a_path_comes_before_a_name(
     assert_same(BiLM.from_pretrained(published), tiny_lm(seed=1))
 
 
+def test_licence_and_source_travel_with_a_pipeline(
+    by_hand: Path, published: str, tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(app, ["download", published])
+    assert result.exit_code == 0, result.output
+    nlp = spacy.blank("nb")
+    nlp.add_pipe("elmo", config={"model": {"weights": published}, "token_attr": "LEMMA"})
+    nlp.to_disk(tmp_path / "saved")
+    saved = tmp_path / "saved/elmo/model"
+    assert "Licence: CC0" in (saved / "README.md").read_text("utf8")
+    assert BiLM.from_pretrained(saved).config.lang == "no"
+    assert CliRunner().invoke(app, ["convert", published, str(tmp_path / "x")]).exit_code == 0
+    assert "Licence: CC0" in (tmp_path / "x/README.md").read_text("utf8")
+
+
 # Damaged and strange
 
 
