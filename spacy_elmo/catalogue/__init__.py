@@ -3,7 +3,7 @@
 Only `transfer.py` touches the network, and only `spacy elmo download` calls it.
 """
 
-from spacy_elmo.catalogue.cache import Fetched, downloaded, fetched_at, how_to_get, of_path
+from spacy_elmo.catalogue.cache import Fetched, downloaded, fetched_at, how_to_get, of_path, opened
 from spacy_elmo.catalogue.entries import (
     PACKAGED,
     Entry,
@@ -26,6 +26,7 @@ __all__ = [
     "how_to_get",
     "models",
     "of_path",
+    "opened",
     "options_of_url",
     "similar",
     "unreadable",

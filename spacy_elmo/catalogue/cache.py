@@ -103,6 +103,16 @@ def fetched_at(folder: Path) -> Fetched | None:
     return _checked(Fetched(found.name, folder, found.files, found.facts))
 
 
+def opened(path: Path) -> Path:
+    """What to open at a path: of the folder of a downloaded model the file that it names.
+
+    Raises:
+        WeightsError: As for `downloaded`.
+    """
+    found = fetched_at(path)
+    return path if found is None else found.weights
+
+
 def of_path(path: Path) -> Fetched | None:
     """The downloaded model that a file or folder belongs to, or None.
 

@@ -29,8 +29,10 @@ FORMATS = {
     "hdf5-zip": "zip of HDF5",
     "hdf5-tar": "tar.gz of HDF5",
     "elmoformanylangs-zip": "zip of ELMoForManyLangs",
+    "elmoformanylangs-tar": "tar.bz2 of ELMoForManyLangs",
     "allennlp-archive": "AllenNLP archive of a task's model",
     "tf-checkpoint": "TensorFlow checkpoint, with softmax",
+    "tf-checkpoint-tar": "tar.gz of a TensorFlow checkpoint, with softmax",
     "tf-hub-tar": "tar.gz of a TF-Hub module",
 }
 # What a file is to the model: the one to open, what it needs beside it, or a part of a folder.

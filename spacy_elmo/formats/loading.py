@@ -137,22 +137,31 @@ def resolve(source: str | Path) -> Path:
         exists = bool(str(source)) and path.exists()
     except (OSError, RuntimeError):  # a name too long for the system, or nobody's home directory
         exists = False
-    if exists:
-        fetched = catalogue.fetched_at(path)
-        return path if fetched is None else fetched.weights
-    fetched = catalogue.downloaded(str(source))
+    found = catalogue.opened(path) if exists else _downloaded(str(source))
+    if found is None:
+        raise WeightsError(
+            f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
+            f"model ({', '.join(PACKAGED)}) or a downloaded one. "
+            f"{catalogue.similar(str(source))}{_how_to_get_weights()}"
+        )
+    return found
+
+
+def _downloaded(name: str) -> Path | None:
+    """What to open of a downloaded model, None for an unknown name.
+
+    Raises:
+        WeightsError: For a published model that is not here, or cannot be read.
+    """
+    fetched = catalogue.downloaded(name)
     if fetched is not None:
         return fetched.weights
-    if str(source) in catalogue.models():
-        raise WeightsError(catalogue.how_to_get(catalogue.find(str(source))))
-    if str(source) in catalogue.unreadable():
-        known = catalogue.unreadable()[str(source)]
-        raise problem(known.name, f"cannot be read: {known.reason}", f"See {known.page}")
-    raise WeightsError(
-        f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
-        f"model ({', '.join(PACKAGED)}) or a downloaded one. {catalogue.similar(str(source))}"
-        f"{_how_to_get_weights()}"
-    )
+    if name in catalogue.models():
+        raise WeightsError(catalogue.how_to_get(catalogue.find(name)))
+    if name in catalogue.unreadable():
+        known = catalogue.unreadable()[name]
+        raise problem(name, f"cannot be read: {known.reason}", f"See {known.page}")
+    return None
 
 
 def format_of(path: Path) -> Format:

@@ -38,7 +38,9 @@ def test_there_and_back_is_exact(native, tmp_path):
     result = convert(hdf5, back)
     assert result.exit_code == 0
     assert str(back) in result.output
-    assert f"Read {hdf5}, an HDF5 file of bilm-tf or AllenNLP, and wrote {back}" in " ".join(result.output.split())
+    assert f"Read {hdf5}, an HDF5 file of bilm-tf or AllenNLP, and wrote {back}" in " ".join(
+        result.output.split()
+    )
     for file in ("config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"):
         assert (back / file).read_bytes() == (native / file).read_bytes(), file
 
