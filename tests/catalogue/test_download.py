@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from spacy_elmo import BiLM, DownloadError, WeightsError
 from spacy_elmo.catalogue import downloaded, find, transfer
@@ -395,3 +397,34 @@ def test_a_file_without_an_address(
     assert run().files[0].hashes == {"sha256": sha256(model_files[WEIGHTS])}
     assert json.loads((folder / RECORD).read_text("utf8"))["name"] == "by_hand"
     assert site.requests == []
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    cuts=st.lists(st.integers(0, 30_000), max_size=3),
+    ranges=st.booleans(),
+    etags=st.booleans(),
+    lengths=st.booleans(),
+    piece=st.integers(1_000, 70_000),
+)
+def test_whatever_breaks_the_file_is_the_one_that_was_asked_for(
+    site: Site, cuts: list[int], ranges: bool, etags: bool, lengths: bool, piece: int
+) -> None:
+    """Where a server does not say how long a file is, nobody can tell that it was cut."""
+    site.cuts[WEIGHTS] = list(cuts) if lengths else []
+    site.ranges, site.etags, site.lengths, site.piece = ranges, etags, lengths, piece
+    folder = get(site).folder
+    for name in (WEIGHTS, OPTIONS):
+        assert (folder / name).read_bytes() == site.files[name]
+    shutil.rmtree(folder)
+
+
+def test_a_damaged_record_is_replaced_by_force(site: Site) -> None:
+    folder = get(site).folder
+    (folder / RECORD).write_text("{")
+    with pytest.raises(WeightsError, match="not valid JSON"):
+        get(site)
+    get(site, force=True)
+    assert_same(BiLM.from_pretrained("tiny"), tiny_lm())
