@@ -42,7 +42,7 @@ def replace_listener_cfg(
     *,
     frozen: bool,
     learn_rate_factor: float,
-    token_attr: str = "TEXT",
+    token_attr: str,
 ) -> dict[str, Any]:
     """The config that makes what `replace_listener` gives.
 

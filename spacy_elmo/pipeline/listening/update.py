@@ -11,7 +11,7 @@ from thinc.api import Optimizer
 from spacy_elmo.pipeline.doc.fed import fed_words
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.gradients import LayerGradients
-from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel, get_shim
+from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel
 from spacy_elmo.types import Array
 
 
@@ -46,6 +46,7 @@ class Update:
         backprop: What to call with the gradients of the layers; None for a frozen model.
         n_listeners: How many may answer.
         losses: Where the sum of the gradients' squares is added up.
+        token_attr: What the language model reads of a token.
 
     Attributes:
         state: Where it stands.
@@ -61,6 +62,7 @@ class Update:
         backprop: Backprop | None,
         n_listeners: int,
         losses: dict[str, float],
+        token_attr: str = "TEXT",
     ) -> None:
         self.name = name
         self.model = model
@@ -69,6 +71,7 @@ class Update:
         self.backprop = backprop
         self.n_listeners = n_listeners
         self.losses = losses
+        self.token_attr = token_attr
         self.state = State.OPEN
         self.step: Optimizer | None = None
         self._n_answers = 0
@@ -114,7 +117,7 @@ class Update:
 
     def _same_words(self, docs: Sequence[Doc]) -> bool:
         """Whether the language model reads the same in other Docs, word by word."""
-        attr = get_shim(self.model).settings.token_attr
+        attr = self.token_attr
         return len(docs) == len(self.docs) and all(
             fed_words(doc, attr) == fed_words(other, attr)
             for doc, other in zip(docs, self.docs, strict=True)
