@@ -73,8 +73,8 @@ def download(
             raise problem(
                 folder,
                 f"{by_hand[0].name} has no address that is known",
-                f"Get it from {facts.get('source', 'its page')}, put it into this folder, and run "
-                "the same command again",
+                f"`spacy elmo info {name}` says where it is: put it into this folder, and run the "
+                "same command again",
                 error=DownloadError,
             )
         done = {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from spacy_elmo.catalogue import entries, transfer
-from tests.catalogue.server import Site, serving
+from tests.catalogue.server import Site, serving, without_proxies
 from tests.tiny import tiny_lm
 
 MakeCatalogue = Callable[[dict[str, dict[str, Any]]], None]
@@ -20,6 +20,7 @@ MakeCatalogue = Callable[[dict[str, dict[str, Any]]], None]
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache folder, empty; and no waiting between tries."""
     monkeypatch.setenv("SPACY_ELMO_HOME", str(tmp_path / "home"))
+    without_proxies(monkeypatch)
     monkeypatch.setattr(transfer, "WAIT", 0.0)
     return tmp_path / "home"
 

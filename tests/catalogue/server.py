@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 
 @dataclass
 class Site:
@@ -47,6 +49,14 @@ class Site:
 
     def url(self, path: str) -> str:
         return f"{self.address}/{path}"
+
+
+def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go to this machine itself, whatever this machine's way to the network is."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from spacy_elmo import BiLM
 from spacy_elmo.catalogue import models, unreadable
 from spacy_elmo.cli.app import app
-from tests.catalogue.server import Site, serving
+from tests.catalogue.server import Site, serving, without_proxies
 from tests.formats.models import assert_same
 from tests.tiny import tiny_lm
 
@@ -22,6 +22,7 @@ WEIGHTS, OPTIONS = "tiny_weights.hdf5", "tiny_options.json"
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("SPACY_ELMO_HOME", str(tmp_path / "home"))
+    without_proxies(monkeypatch)
     (tmp_path / "files").mkdir()
     tiny_lm().save(tmp_path / "files" / WEIGHTS)
     files = {path.name: path.read_bytes() for path in (tmp_path / "files").iterdir()}
