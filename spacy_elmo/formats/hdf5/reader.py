@@ -99,10 +99,7 @@ def read(
             options = kept(options, own.get("options"))
         held.enter_context(unchanged(options))
         config, spelling = read_config(options, weights, stored, initial_state)
-        try:
-            config = replace(config, lang=own.get("lang"), tokenisation=own.get("tokenisation"))
-        except ValueError as error:
-            raise problem(weights, f"{OWN_GROUP!r}: {error}", "Get the weights anew") from error
+        config = _with_text(config, weights, file)
         n_words, rows_of = _rows_of_words(config, stored)
         words_file = vocab
         # A softmax may have come to a file that was written without a vocabulary.
@@ -153,6 +150,16 @@ def _own(file: Any) -> dict[str, str]:
     """What the file holds for this package alone: an initial state, digests of its companions."""
     attributes = file[OWN_GROUP].attrs if OWN_GROUP in file else {}
     return {name: str(attributes[name]) for name in _OWN if name in attributes}
+
+
+def _with_text(config: BiLMConfig, path: Path, file: Any) -> BiLMConfig:
+    """A config with what the file says of the text that the model was trained on."""
+    with h5py_errors(path):
+        said = _own(file)
+    try:
+        return replace(config, lang=said.get("lang"), tokenisation=said.get("tokenisation"))
+    except ValueError as error:
+        raise problem(path, f"{OWN_GROUP!r}: {error}", "Get the weights anew") from error
 
 
 def _rows_of_words(config: BiLMConfig, stored: Mapping[str, Stored]) -> tuple[int | None, str]:
