@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from spacy_elmo import BiLM
 from spacy_elmo.catalogue import models
 from spacy_elmo.catalogue.cache import folder_of
+from spacy_elmo.catalogue.entries import FORMATS
 from spacy_elmo.cli.app import app
 from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
@@ -100,6 +102,14 @@ def test_the_names_of_flair_are_in_the_catalogue() -> None:
     names = re.findall(r"`([a-z]{2}_elmo\w*(?:\.\w+)?)`", text)
     assert len(names) == 6
     assert set(names) <= set(models())
+
+
+def test_the_table_of_forms() -> None:
+    text = (ROOT / PUBLISHED).read_text("utf8")
+    rows = re.findall(r"^\| (.+) \| (\d+) \|$", text, re.MULTILINE)
+    found = Counter(FORMATS[entry.format] for entry in models().values())
+    assert {form: int(number) for form, number in rows} == found
+    assert sum(entry.variant_of is not None for entry in models().values()) == 3
 
 
 def test_published_models() -> None:
