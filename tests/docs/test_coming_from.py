@@ -25,7 +25,7 @@ from spacy_elmo.catalogue.entries import FORMATS
 from spacy_elmo.cli.app import app
 from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COMING_FROM, PUBLISHED = "docs/coming-from.md", "docs/published-models.md"
 PAGES = (COMING_FROM, PUBLISHED)
 
