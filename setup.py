@@ -67,6 +67,7 @@ setup(
     packages=find_packages(include=["spacy_elmo", "spacy_elmo.*"]),
     package_data={
         "spacy_elmo": ["py.typed", "models/**/*"],
+        "spacy_elmo.catalogue": ["*.json"],
         "spacy_elmo.bilm.kernels": ["*.c", "*.h", "*.pyi"],
         "spacy_elmo.visual": ["assets/*"],
     },

@@ -29,16 +29,18 @@ GROUND = {
     "home",
     "fields",
     "vocabulary",
+    "languages",
 }
 # What the modules of each top package may import beside each other.
 ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     "bilm": GROUND,
-    "formats": {"bilm", *GROUND},
+    "catalogue": GROUND,
+    "formats": {"bilm", "catalogue", *GROUND},
     "pretraining": {"formats", "bilm", *GROUND},
     "pipeline": {"formats", "bilm", *GROUND},
     "visual": {"pipeline", "pretraining", *GROUND},
-    "cli": {"visual", "pipeline", "pretraining", "formats", "bilm", *GROUND},
+    "cli": {"visual", "pipeline", "pretraining", "formats", "catalogue", "bilm", *GROUND},
     "__main__": {"cli"},
     "__init__": {"visual", "pipeline", "formats", "bilm", *GROUND},
 }

@@ -60,10 +60,10 @@ class BiLM(LanguageModel):
         """Load weights of any known format.
 
         Args:
-            source: Name of a packaged model, a native directory, an HDF5 file of AllenNLP or
-                bilm-tf, a checkpoint of TensorFlow (its prefix or its .index), a folder of
-                ELMoForManyLangs, the folder of an AllenNLP model with an ELMo inside, a folder that
-                holds one of these, or an archive of one (.zip, .tar, .tar.gz, .tar.xz).
+            source: Name of a packaged or downloaded model, a native directory, an HDF5 file of
+                AllenNLP or bilm-tf, a checkpoint of TensorFlow (its prefix or its .index), a folder
+                of ELMoForManyLangs, the folder of an AllenNLP model with an ELMo inside, a folder
+                that holds one of these, or an archive of one (.zip, .tar, .tar.gz, .tar.xz).
                 `PATH#MODULE` chooses one of several ELMos of an AllenNLP model.
             options: The options file of HDF5 weights or of a checkpoint, where it is not beside
                 them; of an AllenNLP model, where it is not inside; of ELMoForManyLangs, the file

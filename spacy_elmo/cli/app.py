@@ -23,6 +23,7 @@ from spacy_elmo.pretraining.report.console import keep_working
 COMMANDS = (
     "info",
     "convert",
+    "download",
     "prepare",
     "pretrain",
     "evaluate",
@@ -104,5 +105,5 @@ def elmo(
         help="Show the version of spacy-elmo; `info` shows those of all packages.",
     ),
 ) -> None:
-    """ELMo: inspect, convert, pretrain and evaluate bidirectional language models."""
+    """ELMo: inspect, download, convert, pretrain and evaluate bidirectional language models."""
     keep_working()
