@@ -68,9 +68,9 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
     msg.table({**rows, "Licences": named or "none is named"} | published(weights), divider=False)
     for mix in lm.task_mixes:
         typer.echo(f"\n{mix_lines(mix)}")
-    path = find_card(weights)
-    if path is not None:
-        typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
+    found = find_card(weights)
+    if found is not None:
+        typer.echo(f"\n{found.read_text('utf-8-sig')}" if card else f"\nCard: {found}")
     elif card:
         typer.echo(f"\nNo card ({CARD}) beside these weights.")
 
