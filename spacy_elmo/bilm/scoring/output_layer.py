@@ -1,7 +1,8 @@
 """The softmax over a vocabulary of any size, in bounded memory.
 
-It is computed for some states and some words at a time: what is there at once is 16 MB, for 800,000
-words as for 8,000. Products are float32, sums over the vocabulary float64.
+It is computed for some states and some words at a time, 16 MB of logits: what is there at once is a
+few times that, for 800,000 words as for 8,000. Products are float32, sums over the vocabulary
+float64.
 """
 
 from __future__ import annotations
