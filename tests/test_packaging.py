@@ -28,7 +28,7 @@ MODEL_FILES = ("config.json", "weights.safetensors", "vocab.txt", "README.md")
 # Required, but of no use to most commands, and known to fail on import where its library is broken.
 FRAGILE = ("h5py", "ray", "pyarrow", "matplotlib")
 # Public names that are for spaCy's objects.
-OF_SPACY = {"register_attributes", "set_hooks", "similarity_matrix", "trim"}
+OF_SPACY = {"register_attributes", "set_hooks", "similarity_matrix", "trim", "visual"}
 OURS = sorted(
     (point.group, point.name, point.value) for point in distribution("spacy-elmo").entry_points
 )
@@ -101,7 +101,7 @@ def test_wheel_contents(wheel):
     assert modules() <= names
     assert sources() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
-    assert "spacy_elmo/py.typed" in names
+    assert {"spacy_elmo/py.typed", "spacy_elmo/catalogue/models.json"} <= names
     for path in (ROOT / "spacy_elmo" / "models").rglob("*"):
         assert path.is_dir() or str(path.relative_to(ROOT)) in names
     assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
@@ -117,6 +117,7 @@ def test_sdist_contents(dist):
     assert sources() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
     assert not compiled(names)
+    assert "spacy_elmo/catalogue/models.json" in names
     assert {*BUILT, "spacy_elmo/py.typed", "tests/test_packaging.py"} <= names
     assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
 
@@ -188,6 +189,7 @@ def test_the_wheel_has_the_kernels_where_they_can_be_compiled(wheel, tmp_path):
     assert result.stdout.startswith("(3, 2, 8) baseline")
 
 
+@pytest.mark.soak
 def test_an_installation_without_a_compiler(dist, tmp_path):
     (sdist,) = dist.glob("*.tar.gz")
     site = tmp_path / "site"

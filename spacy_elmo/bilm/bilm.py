@@ -60,10 +60,15 @@ class BiLM(LanguageModel):
         """Load weights of any known format.
 
         Args:
-            source: Name of a packaged model, a native directory, an HDF5 file of AllenNLP or
-                bilm-tf, or a folder that holds one.
-            options: The options file of an HDF5 file, where it is not beside it.
-            vocab: The vocabulary of a word-input model, where it is not beside it.
+            source: Name of a packaged or downloaded model, a native directory, an HDF5 file of
+                AllenNLP or bilm-tf, a checkpoint of TensorFlow (its prefix or its .index), a folder
+                of ELMoForManyLangs, the folder of an AllenNLP model with an ELMo inside, a folder
+                that holds one of these, or an archive of one (.zip, .tar, .tar.gz, .tar.xz).
+                `PATH#MODULE` chooses one of several ELMos of an AllenNLP model.
+            options: The options file of HDF5 weights or of a checkpoint, where it is not beside
+                them; of an AllenNLP model, where it is not inside; of ELMoForManyLangs, the file
+                that describes its network.
+            vocab: The vocabulary of a word-input model or of a softmax, where it is not beside it.
             initial_state: "zero", "warm" or "carry"; None: what the weights say (HDF5: "zero").
             device: Where to put the weights.
 

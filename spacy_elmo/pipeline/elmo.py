@@ -21,6 +21,7 @@ from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
 from spacy_elmo.pipeline.doc.substitutes import register_predictor
 from spacy_elmo.pipeline.doc.windows import doc_windows
+from spacy_elmo.pipeline.licences import note_licences
 from spacy_elmo.pipeline.listening.listened import ListenedTo
 from spacy_elmo.pipeline.listening.replace import replace_listener, replace_listener_cfg
 from spacy_elmo.pipeline.listening.shared import SharedBiLM
@@ -90,6 +91,7 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
             replace_listener_cfg,
             frozen=settings.frozen,
             learn_rate_factor=settings.learn_rate_factor,
+            token_attr=settings.token_attr,
         )
 
     @property
@@ -271,8 +273,11 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
                 f"all three there, or all in [components.{self.name}.model]"
             )
         reload(self.model, weights, options, vocab)
-        if nlp is not None and self.listeners:
-            warn_of_training_without_sentences(nlp, self.name)
+        if nlp is not None:
+            shim = get_shim(self.model)
+            note_licences(nlp, self.name, shim.source.weights, shim.papers)
+            if self.listeners:
+                warn_of_training_without_sentences(nlp, self.name)
         # Now that the width is known, listeners can be told, before their pipes are initialised.
         for pipe_name, listeners in self.listener_map.items():
             starts_anew = nlp is not None and pipe_name in nlp.pipe_names

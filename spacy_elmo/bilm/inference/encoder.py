@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from spacy_elmo.bilm.config import INITIAL_STATES
 from spacy_elmo.bilm.inference.cache import DEFAULT_CACHE_SIZE, TokenCache
 from spacy_elmo.bilm.inference.engine import Engine
-from spacy_elmo.bilm.inference.windows import Mix, encode_windows
+from spacy_elmo.bilm.inference.windows import NOT_FINITE, Mix, encode_windows
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.bilm.state import CarriedState
@@ -48,6 +49,7 @@ class Encoder:
         self._carried = CarriedState()
         self._engine: tuple[tuple[object, ...], Engine] | None = None
         self._lock = ForkLock()
+        self._told_not_finite = False
         self.initial_state = initial_state
 
     @property
@@ -67,12 +69,16 @@ class Encoder:
     ) -> Tensor:
         """All layers of all tokens, with gradients; see `BiLM.forward`."""
         sentences = check_sentences(sentences)
-        if self.initial_state != "carry":
-            state = network.start(self.initial_state, len(sentences))
-            return network.run(sentences, state, boundaries=boundaries)[0]
-        zero = network.start("zero", len(sentences))
-        layers, after = network.run(sentences, self._carried.start(zero), boundaries=boundaries)
-        self._carried.update(after)
+        carries = self.initial_state == "carry"
+        state = network.start("zero" if carries else self.initial_state, len(sentences))
+        if carries:
+            state = self._carried.start(state)
+        layers, after = network.run(sentences, state, boundaries=boundaries)
+        if carries:
+            self._carried.update(after)
+        # Asked of a GPU, this would wait for it at every call.
+        if layers.device.type == "cpu":
+            self._tell_not_finite(layers.detach())
         return layers
 
     def encode(
@@ -176,6 +182,14 @@ class Encoder:
         """Forget everything computed from weights."""
         with self._lock:
             self._engine = None
+            self._told_not_finite = False
+
+    def _tell_not_finite(self, layers: Tensor) -> None:
+        # A sum mostly says so, at a fraction of the time.
+        if self._told_not_finite or layers.sum().isfinite() or layers.isfinite().all():
+            return
+        self._told_not_finite = True
+        warnings.warn(NOT_FINITE, RuntimeWarning, stacklevel=4)
 
     def __getstate__(self) -> dict[str, Any]:
         # What the engine holds is computed anew: a copy is for weights of its own.

@@ -31,7 +31,6 @@ from spacy_elmo.bilm.sentences import word_types
 from spacy_elmo.bilm.state import State
 from spacy_elmo.bilm.walk import walk
 from spacy_elmo.types import Sentence
-from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Engine:
         self.cache = cache
         self.skip = skip
         self.told_not_finite = False  # said once, for these weights
-        marks = cache.vectors([BOS_WORD, EOS_WORD])
+        marks = cache.vectors(cache.encoder.boundaries)
         self.directions: list[FastDirection] = []
         for d, (name, layers) in enumerate(directions):
             fast = [FastLayer.of(layer, dtype) for layer in layers]

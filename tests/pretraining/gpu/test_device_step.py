@@ -303,7 +303,7 @@ def test_a_whole_step(corpus: Corpus, device: str, clip_norm: float) -> None:
 
 
 @every_device
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.soak)])
 def test_it_learns(corpus: Corpus, device: str, precision: str) -> None:
     config = small_config(
         batch_size=4, n_negative_samples=20, learning_rate=0.02, warmup_steps=5, dropout=0.1
