@@ -140,7 +140,7 @@ def _pipeline(path: str | None, lang: str, weights: str, *, score: bool) -> Lang
         raise ValueError(f"language {lang!r}: {error}") from error
     nlp.add_pipe("sentencizer")
     config: dict[str, Any] = {"model": {"weights": weights}}
-    if score and "score" in nlp.get_factory_meta("elmo").default_config:
+    if score and "score" in (nlp.get_factory_meta("elmo").default_config or {}):
         config["score"] = True
     nlp.add_pipe("elmo", config=config)
     return nlp
