@@ -111,7 +111,10 @@ def snippet(token: Token, before: int = 24, after: int = 20) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3 or sys.argv[1:] in (["-h"], ["--help"]):
+    if "-h" in sys.argv or "--help" in sys.argv:
+        print(__doc__)
+        sys.exit()
+    if len(sys.argv) > 3:
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spacy_elmo.pipeline.doc.storage import trim
     from spacy_elmo.pipeline.hooks import set_hooks
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BiLM",

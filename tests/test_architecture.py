@@ -22,8 +22,11 @@ GROUND = {
     "errors",
     "files",
     "aside",
+    "exchange",
+    "replacing",
     "locks",
     "fork_lock",
+    "home",
     "fields",
     "vocabulary",
 }

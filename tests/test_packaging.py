@@ -196,6 +196,7 @@ def test_the_wheel_has_the_kernels_where_they_can_be_compiled(wheel, tmp_path):
     assert result.stdout.startswith("(3, 2, 8) baseline")
 
 
+@pytest.mark.soak
 def test_an_installation_without_a_compiler(dist, tmp_path):
     (sdist,) = dist.glob("*.tar.gz")
     site = tmp_path / "site"

@@ -37,12 +37,15 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         dtype: "float32".
 
     Raises:
-        WeightsError: For float16, which the original implementations do not expect, and for
-            weights that are not finite.
+        WeightsError: For float16, which the original implementations do not expect, for weights
+            that are not finite, and for a model of ELMoForManyLangs.
     """
     if dtype != "float32":
         what = f"HDF5 weights are written as float32, not as {dtype}"
         raise problem(path, what, "Leave out `dtype`, or save to a native directory")
+    if lm.config.many_langs is not None:
+        what = "cannot be written: HDF5 has no form for the token layer of ELMoForManyLangs"
+        raise problem(path, what, "Save to a native directory")
     vocab, options = companion(path, "vocab", ".txt"), companion(path, "options", ".json")
     for file in (path, vocab, options):
         if file.is_dir():

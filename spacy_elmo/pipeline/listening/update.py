@@ -10,7 +10,8 @@ from thinc.api import Optimizer
 
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.gradients import LayerGradients
-from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel
+from spacy_elmo.pipeline.model.bilm import BiLMModel
+from spacy_elmo.pipeline.model.outputs import Backprop
 from spacy_elmo.types import Array
 
 
@@ -119,12 +120,18 @@ class Update:
         layers = self.layers[place]
         return layers if layers.values.shape[1] == len(doc) else None
 
-    def receive(self, gradients: Sequence[tuple[int, Array]], pipe_name: str) -> None:
+    def receive(
+        self,
+        gradients: Sequence[tuple[int, Array]],
+        pipe_name: str,
+        edges: Array | None = None,
+    ) -> None:
         """Take one listener's gradients, and when all have come, send them back.
 
         Args:
             gradients: The number of the Doc in the batch and the gradient of its layers.
             pipe_name: Whose they are.
+            edges: The gradient of the edges, of a listener that reads the context.
 
         Raises:
             ValueError: When the update no longer takes any.
@@ -135,7 +142,7 @@ class Update:
                 f"{self.state.value}. A pipe must answer once to each batch, before the "
                 "component's finish_update or its next update"
             )
-        self.losses[self.name] += self._gradients.add(gradients)
+        self.losses[self.name] += self._gradients.add(gradients, edges)
         self._n_answers += 1
         self.state = State.ANSWERED
         if self._n_answers == self.n_listeners:
@@ -151,10 +158,10 @@ class Update:
         """Send back the gradients that have come, and take the step that was asked for."""
         if self.state is State.ANSWERED:
             assert self.backprop is not None
-            total = self._gradients.take()
+            total, edges = self._gradients.take(), self._gradients.take_edges()
             self.state = State.SENT
             if total is not None:
-                self.backprop(total)
+                self.backprop(total, edges)
         step, self.step = self.step, None
         if step is not None:
             self.model.finish_update(step)

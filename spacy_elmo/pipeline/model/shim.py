@@ -19,10 +19,10 @@ from thinc.shims import Shim
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.fork_lock import ForkLock
+from spacy_elmo.formats.papers import Papers, read_papers, write_papers
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step
-from spacy_elmo.pipeline.model.papers import Papers, read_papers, write_papers
 from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes, without_softmax
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
@@ -84,6 +84,11 @@ class BiLMShim(Shim):
                 self.source.check_language(self.language)
             assert self._loaded is not None
             return self._loaded
+
+    @property
+    def papers(self) -> Papers:
+        """The card and the licences that came with the weights, by file name."""
+        return self._papers
 
     @property
     def lm(self) -> BiLM:
@@ -196,8 +201,9 @@ class BiLMShim(Shim):
         return bilm_to_bytes(self._to_save())
 
     def _to_save(self) -> BiLM:
-        # Nothing in the component computes with the softmax: null means that it is not kept.
-        return self.lm if self.settings.save_softmax else without_softmax(self.lm)
+        keep = self.settings.save_softmax
+        keep = self.settings.score if keep is None else keep
+        return self.lm if keep else without_softmax(self.lm)
 
     def from_bytes(self, data: bytes) -> BiLMShim:
         """Take the weights that `to_bytes` gave. When that fails, those that were there stay.

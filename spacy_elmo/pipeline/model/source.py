@@ -10,7 +10,7 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import STORED_INITIAL_STATES
 from spacy_elmo.errors import WeightsError
-from spacy_elmo.pipeline.model.papers import read_papers
+from spacy_elmo.formats.papers import read_papers
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Source:
 
     def papers(self) -> dict[str, bytes]:
         """The card and the licences of the weights, by file name."""
-        from spacy_elmo.formats import resolve
+        from spacy_elmo.formats import folder_of
 
-        return {} if self.weights is None else read_papers(resolve(self.weights))
+        return {} if self.weights is None else read_papers(folder_of(self.weights))
 
     def check_language(self, language: str) -> None:
         """Warn of a packaged model in a pipeline of another language.
