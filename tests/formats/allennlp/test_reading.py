@@ -361,6 +361,8 @@ def test_mixes(tmp_path: Path) -> None:
     first, second = lm.task_mixes
     assert first.weights == pytest.approx((0.25, 0.25, 0.5))
     assert (first.gamma, first.layer_norm) == (2.0, True)
+    weights, gamma = first
+    assert (weights, gamma) == (first.weights, first.gamma)
     assert second == TaskMix((0.0, 1.0, 0.0), 0.5, layer_norm=True)
     for target in ("native", "half"):
         lm.save(tmp_path / target, dtype="float16" if target == "half" else "float32")
