@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
     from spacy_elmo.bilm.scalar_mix import ScalarMix
+    from spacy_elmo.embedding.embed import embed
     from spacy_elmo.errors import (
         CheckpointError,
         CorpusError,
         DamagedCheckpoint,
         ElmoError,
+        EmbeddingError,
         TrainingError,
         WeightsError,
     )
@@ -35,10 +37,12 @@ __all__ = [
     "CorpusError",
     "DamagedCheckpoint",
     "ElmoError",
+    "EmbeddingError",
     "ScalarMix",
     "TrainingError",
     "WeightsError",
     "__version__",
+    "embed",
     "register_attributes",
     "set_hooks",
     "similarity_matrix",
@@ -53,9 +57,11 @@ _HOME = {
     "CorpusError": "spacy_elmo.errors",
     "DamagedCheckpoint": "spacy_elmo.errors",
     "ElmoError": "spacy_elmo.errors",
+    "EmbeddingError": "spacy_elmo.errors",
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "TrainingError": "spacy_elmo.errors",
     "WeightsError": "spacy_elmo.errors",
+    "embed": "spacy_elmo.embedding.embed",
     "register_attributes": "spacy_elmo.pipeline.doc.attributes",
     "set_hooks": "spacy_elmo.pipeline.hooks",
     "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",

@@ -32,11 +32,13 @@ ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     "bilm": GROUND,
     "formats": {"bilm", *GROUND},
-    "pretraining": {"formats", "bilm", *GROUND},
+    "text": GROUND,
+    "pretraining": {"text", "formats", "bilm", *GROUND},
     "pipeline": {"formats", "bilm", *GROUND},
-    "cli": {"pipeline", "pretraining", "formats", "bilm", *GROUND},
+    "embedding": {"pipeline", "text", "formats", "bilm", *GROUND},
+    "cli": {"embedding", "pipeline", "pretraining", "text", "formats", "bilm", *GROUND},
     "__main__": {"cli"},
-    "__init__": {"pipeline", "formats", "bilm", *GROUND},
+    "__init__": {"embedding", "pipeline", "formats", "bilm", *GROUND},
 }
 # The one arrow back: `BiLM.from_pretrained` and `save` import it when they are called.
 BACK = ("bilm.bilm", "formats")
@@ -49,7 +51,14 @@ APART = (
     ("pretraining.run", "pretraining.report"),
 )
 SPACY = {"spacy", "thinc", "srsly", "wasabi", "weasel"}
-SPACY_ROOMS = ("pipeline", "cli", "pretraining.corpus")
+SPACY_ROOMS = (
+    "pipeline",
+    "cli",
+    "pretraining.corpus",
+    "embedding.docs",
+    "embedding.source",  # the type of a pipeline that it is given
+    "embedding.embed",
+)
 SUBROOMS = ("bilm", "formats", "pretraining", "pipeline")
 
 
