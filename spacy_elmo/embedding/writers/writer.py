@@ -79,9 +79,9 @@ class Writer:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._work.open(self.existing())
+            state = self._work.state
+            self.n_entries, self.n_rows = state.get("n_entries", 0), state.get("n_rows", 0)
             if not self.is_done:
-                state = self._work.state
-                self.n_entries, self.n_rows = state.get("n_entries", 0), state.get("n_rows", 0)
                 self.note = state.get("note", {})
                 self._open(state.get("own", {}))
         except BaseException:
