@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+    from spacy_elmo.bilm.embedding import ElmoEmbedding
     from spacy_elmo.bilm.scalar_mix import ScalarMix
     from spacy_elmo.embedding.embed import embed
     from spacy_elmo.errors import (
@@ -36,6 +37,7 @@ __all__ = [
     "CheckpointError",
     "CorpusError",
     "DamagedCheckpoint",
+    "ElmoEmbedding",
     "ElmoError",
     "EmbeddingError",
     "ScalarMix",
@@ -56,6 +58,7 @@ _HOME = {
     "CheckpointError": "spacy_elmo.errors",
     "CorpusError": "spacy_elmo.errors",
     "DamagedCheckpoint": "spacy_elmo.errors",
+    "ElmoEmbedding": "spacy_elmo.bilm.embedding",
     "ElmoError": "spacy_elmo.errors",
     "EmbeddingError": "spacy_elmo.errors",
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",

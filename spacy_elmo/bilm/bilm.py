@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.mean import mean_state, mean_vectors
 from spacy_elmo.bilm.network import Network
+from spacy_elmo.bilm.padded import pad
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.types import Floats
@@ -184,6 +186,32 @@ class BiLM(Network):
                 given.
         """
         return self.encoder.stream(self, sentences, mix=mix, batch_tokens=batch_tokens)
+
+    def padded(
+        self, sentences: Iterable[Words], *, gradients: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Layers of several sentences in one tensor, for one's own PyTorch model.
+
+        Args:
+            sentences: As for `encode`.
+            gradients: Take the way with gradients, for training the language model, too; otherwise
+                the fast one of `encode`.
+
+        Returns:
+            The layers, zeros behind the end of each sentence, *Shape:* (n_outputs, n_sentences,
+            n_tokens, width); and where there are words, boolean, *Shape:* (n_sentences, n_tokens).
+
+        Raises:
+            ValueError: A sentence is a string or a token, or holds something else than words.
+        """
+        words = check_sentences(sentences)
+        if gradients:
+            rows = self.forward(words)
+        else:
+            empty = np.zeros((self.config.n_outputs, 0, self.config.width), dtype=np.float32)
+            arrays = np.concatenate([empty, *self.encode(words)], axis=1)
+            rows = torch.from_numpy(arrays).to(self.device)
+        return pad(rows, list(map(len, words)))
 
     def warm_up(self, sentences: Iterable[Words]) -> None:
         """Read running text, and make the state it leaves the one every sentence starts from.

@@ -159,12 +159,12 @@ def embed(
     size = size_of(texts, source.reader)
     needed = None if size is None else needed_bytes(size, spec, kind)
     whole = None if size is None else size.entries
+    if needed is not None:
+        check_room(writer.path, needed, _used(writer.folder))
     try:
         with writer:
             if writer.is_done:
                 return Progress(writer.n_entries, is_finished=True)
-            if needed is not None:
-                check_room(writer.path, needed, _used(writer.folder))
             if isinstance(texts, TextFiles):
                 raws: Iterable[Raw] = texts.entries(source.reader)
             else:

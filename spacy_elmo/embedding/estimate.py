@@ -75,7 +75,8 @@ def needed_bytes(size: Size, spec: Spec, writer: type[Writer]) -> int:
     if writer.needs_docs and spec.several:
         each += each // len(spec.layers)
     copies = 2 if writer.two_copies else 1
-    return int(rows * each * copies + size.entries * writer.entry_bytes + 4 * size.characters)
+    texts = 4 * size.characters if writer.keeps_texts else 0.0
+    return int(rows * each * copies + size.entries * writer.entry_bytes + texts)
 
 
 def check_room(output: Path, needed: int, used: int) -> None:

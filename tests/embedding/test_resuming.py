@@ -97,7 +97,7 @@ def test_killed_at_the_end(
     owner, name = {
         "before": (Work, "out"),
         "after": (Work, "finish"),
-        "moved": (Work, "_remove"),
+        "moved": (Work, "remove"),
     }[moment]
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, kill_self)

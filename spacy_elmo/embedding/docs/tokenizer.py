@@ -13,6 +13,7 @@ from spacy.vocab import Vocab
 from spacy_elmo.embedding.entries import Entry, Raw
 from spacy_elmo.errors import EmbeddingError
 from spacy_elmo.pipeline.doc.sentences import doc_sentences
+from spacy_elmo.pipeline.doc.tokens import character_offsets, space_mask
 
 # spaCy's tokenizer needs time in the square of the length of a run without spaces (10 s for 10,000
 # closing brackets), so longer runs are split in pieces; no word of any language is as long.
@@ -89,8 +90,8 @@ def entry_of_doc(doc: Doc, keep: bool) -> Entry:
         keep: Whether the entry is to hold it.
     """
     read = doc_sentences(doc)
-    starts = [token.idx for token in doc]
-    ends = [token.idx + len(token) for token in doc]
+    offsets = character_offsets(doc)
+    starts, ends = offsets[:, 0].tolist(), offsets[:, 1].tolist()
     rows = read.rows if len(read.rows) < len(doc) else None
     return Entry(doc.text, starts, ends, list(read.words), rows, doc if keep else None)
 
@@ -111,15 +112,15 @@ def read_docs(path: str, vocab: Vocab) -> Iterator[Doc]:
 
 def _one_sentence(doc: Doc, keep: bool) -> Entry:
     """`entry_of_doc` of a Doc without boundaries, in half the time."""
-    words = [token.text for token in doc]
-    starts = [token.idx for token in doc]
-    ends = [start + len(word) for start, word in zip(starts, words, strict=True)]
-    kept = [row for row, token in enumerate(doc) if not token.is_space]
+    text = doc.text
+    offsets = character_offsets(doc)
+    starts, ends = offsets[:, 0].tolist(), offsets[:, 1].tolist()
+    words = [text[start:end] for start, end in zip(starts, ends, strict=True)]
     rows = None
-    if len(kept) < len(words):
-        rows = np.array(kept, dtype=np.int64)
-        words = [words[row] for row in kept]
-    return Entry(doc.text, starts, ends, [words] if words else [], rows, doc if keep else None)
+    if any(map(str.isspace, words)):  # which spaCy goes by, too
+        rows = np.flatnonzero(~space_mask(doc))
+        words = [words[row] for row in rows]
+    return Entry(text, starts, ends, [words] if words else [], rows, doc if keep else None)
 
 
 def _pieces(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -40,8 +40,6 @@ class Stored:
 
 class StoreWriter(Writer):
     """Keeps rows in an array on disk, with the place of each entry in it; see `Writer`."""
-
-    keeps_texts: ClassVar[bool] = False
 
     def _open(self, state: dict[str, Any]) -> None:
         spec = self.spec

@@ -90,7 +90,7 @@ class Work:
                     f"{self.folder} holds what another run left, with other {', '.join(different)}:"
                     " run that one again to finish it, or force to start anew"
                 )
-            self._remove()
+            self.remove()
             return
         self.state = saved["state"]
         if saved["phase"] == _MOVING:
@@ -124,7 +124,7 @@ class Work:
         last = self.output.name if self.output.name in outputs else outputs[0]
         names = [path.name for path in old]
         move_files(self.folder / _OUT, self.output.parent, last, names)
-        self._remove()
+        self.remove()
 
     def close(self) -> None:
         """Give the lock back."""
@@ -132,7 +132,7 @@ class Work:
             unlock(self._handle)
             self._handle = None
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
         """Remove the folder, the state last: whoever finds none finds nothing else."""
         aside = self.folder / _OUT
         shutil.rmtree(aside, ignore_errors=True)

@@ -41,6 +41,8 @@ class Writer:
     suffixes: ClassVar[tuple[str, ...]] = ()
     needs_docs: ClassVar[bool] = False
     """Whether entries must hold their Docs."""
+    keeps_texts: ClassVar[bool] = False
+    """Whether the texts are kept beside the rows."""
     two_copies: ClassVar[bool] = True
     """Whether there is room needed for everything twice while it is put together."""
     entry_bytes: ClassVar[int] = 8
@@ -104,6 +106,8 @@ class Writer:
             if kind is None:
                 self._put_together(self._work.out())
                 self._work.finish(self.existing())
+            elif not self._work.state:  # nothing is safe that could be gone on from
+                self._work.remove()
         finally:
             self._work.close()
 
