@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
     from spacy_elmo.bilm.embedding import ElmoEmbedding
     from spacy_elmo.bilm.scalar_mix import ScalarMix
+    from spacy_elmo.embedding.distill import distill
     from spacy_elmo.embedding.embed import embed
     from spacy_elmo.errors import (
         CheckpointError,
@@ -44,6 +45,7 @@ __all__ = [
     "TrainingError",
     "WeightsError",
     "__version__",
+    "distill",
     "embed",
     "register_attributes",
     "set_hooks",
@@ -64,6 +66,7 @@ _HOME = {
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "TrainingError": "spacy_elmo.errors",
     "WeightsError": "spacy_elmo.errors",
+    "distill": "spacy_elmo.embedding.distill",
     "embed": "spacy_elmo.embedding.embed",
     "register_attributes": "spacy_elmo.pipeline.doc.attributes",
     "set_hooks": "spacy_elmo.pipeline.hooks",

@@ -58,6 +58,7 @@ SPACY_ROOMS = (
     "embedding.docs",
     "embedding.source",  # the type of a pipeline that it is given
     "embedding.embed",
+    "embedding.distill",
 )
 SUBROOMS = ("bilm", "formats", "pretraining", "pipeline")
 

@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from spacy_elmo.pretraining.report.console import keep_working
 
-COMMANDS = ("info", "convert", "prepare", "pretrain", "evaluate", "init-config", "embed")
+COMMANDS = ("info", "convert", "prepare", "pretrain", "evaluate", "init-config", "embed", "distill")
 
 
 class CommandFiles(TyperGroup):
