@@ -64,12 +64,52 @@ def embed(
     force: bool = typer.Option(
         False, "--force", "-f", help="Replace OUTPUT, and what another run left."
     ),
+    ray: bool = typer.Option(
+        False,
+        "--ray",
+        help="Run on Ray: INPUT are folders of Parquet or JSONL files, OUTPUT a folder of Parquet "
+        "files with a row per text.",
+    ),
+    address: str | None = typer.Option(
+        None, help="With --ray: the cluster. Default: a new one on this machine."
+    ),
+    column: str = typer.Option("text", help="With --ray: the column of texts."),
+    actors: int | None = typer.Option(None, min=1, help="With --ray: processes that compute."),
+    cpus: int = typer.Option(1, min=1, help="With --ray: CPUs of each."),
 ) -> None:
     """Write the vectors of a corpus to a file.
 
     A killed run goes on where it was when the same command is given again.
     """
     from wasabi import msg
+
+    if ray:
+        from spacy_elmo.embedding.on_ray import embed_on_ray
+
+        if use_sentence_keys or forget_sentences or options or vocab or device != "cpu":
+            raise ValueError(
+                "--use-sentence-keys, --forget-sentences, --options, --vocab and --device are not "
+                "for --ray"
+            )
+        rows = embed_on_ray(
+            weights,
+            inputs,
+            output,
+            column=column,
+            layers=layers,
+            dtype=dtype,
+            pool=pool,
+            compression=compression,
+            lang=lang,
+            tokenized=tokenized,
+            precision=precision,
+            address=address,
+            actors=actors,
+            cpus=cpus,
+            force=force,
+        )
+        msg.good(f"Wrote {rows:,} rows to {output}")
+        return
 
     from spacy_elmo.embedding.embed import embed as run
     from spacy_elmo.embedding.entries import TextFiles
