@@ -110,8 +110,6 @@ def embed_on_ray(
             batch_size=batch_size,
             num_cpus=cpus,
             compute=ray.data.ActorPoolStrategy(size=actors),
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         options = {} if compression is None else {"compression": compression}
         with new_directory(output, (), DESCRIPTION) as aside:

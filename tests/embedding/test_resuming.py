@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def in_child(work: Callable[[], object]) -> int:
             work()
             os._exit(0)
         except BaseException:
+            traceback.print_exc()
             os._exit(1)
     return child
 
@@ -129,6 +131,7 @@ def test_killed_between_two_files(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @each_format
 def test_killed_at_any_moment(suffix: str, lm: BiLM, tmp_path: Path) -> None:
     through, out = tmp_path / f"x.{suffix}", tmp_path / "killed" / f"x.{suffix}"

@@ -11,7 +11,8 @@ from numpy.typing import DTypeLike
 from spacy_elmo.types import Array
 
 # Room for any number of rows; a multiple of 64, as the format wants it.
-_HEADER = 256
+HEADER_BYTES = 256
+"""Size of the header."""
 _MAGIC = b"\x93NUMPY\x01\x00"
 
 
@@ -34,7 +35,7 @@ class GrowingArray:
         size = int(np.prod(row_shape)) * self.dtype.itemsize
         path.touch()
         self._file = path.open("r+b")
-        self._file.truncate(_HEADER + n_rows * size)
+        self._file.truncate(HEADER_BYTES + n_rows * size)
         self._file.seek(0, os.SEEK_END)
 
     def append(self, rows: Array) -> None:
@@ -47,7 +48,7 @@ class GrowingArray:
         """Bring everything to disk, with a header that counts all rows."""
         shape = (self.n_rows, *self.row_shape)
         described = f"{{'descr': {self.dtype.str!r}, 'fortran_order': False, 'shape': {shape}, }}"
-        length = _HEADER - len(_MAGIC) - 2
+        length = HEADER_BYTES - len(_MAGIC) - 2
         header = described.encode("latin1").ljust(length - 1) + b"\n"
         self._file.seek(0)
         self._file.write(_MAGIC + length.to_bytes(2, "little") + header)

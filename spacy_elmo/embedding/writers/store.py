@@ -6,13 +6,12 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spacy_elmo.embedding.entries import Entry
-from spacy_elmo.embedding.writers.growing import GrowingArray
+from spacy_elmo.embedding.writers.growing import HEADER_BYTES, GrowingArray
 from spacy_elmo.embedding.writers.writer import Writer
 from spacy_elmo.types import Array
 
@@ -79,13 +78,18 @@ class StoreWriter(Writer):
             self._texts.close()
 
     def _stored(self) -> Iterator[Stored]:
-        """All entries, in order; their rows are views of the file."""
-        rows = _read(self.folder / ROWS)
-        offsets = _read(self.folder / OFFSETS)
+        """All entries, in order. Read one by one: what is mapped into memory counts as used."""
+        spec = self.spec
+        offsets = np.load(self.folder / OFFSETS)
         texts = self._kept_texts()
-        for number in range(self.n_entries):
-            text, starts, ends = next(texts)
-            yield Stored(number, text, starts, ends, rows[offsets[number] : offsets[number + 1]])
+        with (self.folder / ROWS).open("rb") as file:
+            file.seek(HEADER_BYTES)
+            for number in range(self.n_entries):
+                text, starts, ends = next(texts)
+                n_rows = int(offsets[number + 1] - offsets[number])
+                values = np.frombuffer(file.read(n_rows * spec.row_bytes), dtype=spec.dtype)
+                rows = values.reshape(n_rows, *spec.row_shape)
+                yield Stored(number, text, starts, ends, rows)
 
     def _kept_texts(self) -> Iterator[tuple[str, list[int], list[int]]]:
         if not self.keeps_texts:
@@ -101,9 +105,3 @@ class StoreWriter(Writer):
         if self.spec.pool:
             return stored.rows[0]
         return stored.rows.swapaxes(0, 1) if self.spec.several else stored.rows
-
-
-def _read(path: Path) -> Array:
-    """A `.npy` file, mapped into memory where it holds anything."""
-    array = np.load(path, mmap_mode="r") if path.stat().st_size > 256 else np.load(path)
-    return array

@@ -28,6 +28,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for workers in /proc")
 def test_a_killed_worker(tmp_path: Path, one_thread: None) -> None:
     corpus = make_corpus(tmp_path).path
