@@ -12,7 +12,7 @@ def rows(tensor: Tensor, dtype: torch.dtype) -> tuple[int, int]:
     assert tensor.device.type == "cpu"
     assert not tensor.requires_grad
     assert tensor.dim() == 2
-    assert tensor.stride(1) == 1 or tensor.shape[1] < 2
+    assert tensor.stride(1) == 1 or tensor.shape[1] < 2 or not len(tensor)
     return tensor.data_ptr(), tensor.stride(0)
 
 

@@ -86,6 +86,7 @@ class Compiled:
     def forward(
         self, gates: Tensor, before: Tensor, after: Tensor, out: Tensor, clip: float | None
     ) -> None:
+        """From gates to cells and outputs."""
         assert loader.extension is not None
         n_rows, n_cells = before.shape
         assert gates.shape == (n_rows, 4 * n_cells)
@@ -111,6 +112,7 @@ class Compiled:
         d_cells: Tensor,
         clip: float | None,
     ) -> None:
+        """From the gradients of outputs and cells to those of gates and of the cells before."""
         assert loader.extension is not None
         n_rows, n_cells = before.shape
         assert gates.shape == (n_rows, 4 * n_cells)
@@ -135,6 +137,7 @@ class ByPyTorch:
     def forward(
         self, gates: Tensor, before: Tensor, after: Tensor, out: Tensor, clip: float | None
     ) -> None:
+        """From gates to cells and outputs."""
         i, f, o, g = gates.chunk(4, dim=1)
         gates[:, : 3 * before.shape[1]].sigmoid_()
         tanh_(g)
@@ -152,6 +155,7 @@ class ByPyTorch:
         d_cells: Tensor,
         clip: float | None,
     ) -> None:
+        """From the gradients of outputs and cells to those of gates and of the cells before."""
         i, f, o, g = gates.chunk(4, dim=1)
         tanh = tanh_(after.to(gates.dtype, copy=True))
         d_cells.addcmul_((d_out * o).to(d_cells.dtype), (1 - tanh * tanh).to(d_cells.dtype))

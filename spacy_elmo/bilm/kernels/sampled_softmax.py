@@ -48,6 +48,7 @@ class Compiled:
     def __call__(
         self, logits: Tensor, corrections: Tensor, targets: Tensor, struck: Tensor, sums: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Losses, and their gradients by the targets' logits."""
         assert loader.extension is not None
         n_rows, n = logits.shape
         assert corrections.shape == sums.shape == (n,)

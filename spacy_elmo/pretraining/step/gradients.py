@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.threads import run_side_by_side
+from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.step.buffers import Buffers
@@ -29,7 +30,7 @@ from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
 Result = TypeVar("Result")
 # Vectors of some types, with the graph that made them, and which types these are.
 Embedded = tuple[slice, Tensor]
-# Chunks in which a thread runs the token layer on its types.
+# Chunks in which a thread runs the token layer, where PyTorch pads words to the longest of them.
 CHUNKS = 4
 
 
@@ -186,7 +187,8 @@ class Stepper:
 
     def _embed(self, types: Tensor) -> list[list[Embedded]]:
         """The token layer, its share of the types in each thread."""
-        n_threads, n_chunks = (1, 1) if self.share is None else (self.n_directions, CHUNKS)
+        n_threads = 1 if self.share is None else self.n_directions
+        n_chunks = CHUNKS if self.share is not None and loader.in_use() is None else 1
 
         def embed(thread: int) -> list[Embedded]:
             # Types stand from short to long: the shares are alike, and a chunk's are of like

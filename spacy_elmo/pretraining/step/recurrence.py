@@ -1,10 +1,10 @@
 """An LSTM layer over full windows, as the training step wants it.
 
 `bilm.lstm` runs packed rows of any length. A training window has all its rows at every step, so it
-needs no slicing. In memory the rows come before the features, (steps, rows, features): a step's rows
-are the left side of a product with the weights as they are, the input's half of the gates is one
-product for the whole window, and so is every gradient of a weight. The shapes that callers see have
-the rows last, as checkpoints do: views, not copies.
+needs no slicing. In memory the rows come before the features, (steps, rows, features): a step's
+rows are the left side of a product with the weights as they are, the input's half of the gates is
+one product for the whole window, and so is every gradient of a weight. The shapes that callers see
+have the rows last, as checkpoints do: views, not copies.
 """
 
 from __future__ import annotations
