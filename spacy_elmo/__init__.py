@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spacy_elmo import visual
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
     from spacy_elmo.bilm.scalar_mix import ScalarMix
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         CheckpointError,
         CorpusError,
         DamagedCheckpoint,
+        DownloadError,
         ElmoError,
         TrainingError,
         WeightsError,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from spacy_elmo.pipeline.doc.storage import trim
     from spacy_elmo.pipeline.hooks import set_hooks
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BiLM",
@@ -34,6 +36,7 @@ __all__ = [
     "CheckpointError",
     "CorpusError",
     "DamagedCheckpoint",
+    "DownloadError",
     "ElmoError",
     "ScalarMix",
     "TrainingError",
@@ -43,6 +46,7 @@ __all__ = [
     "set_hooks",
     "similarity_matrix",
     "trim",
+    "visual",
 ]
 
 _HOME = {
@@ -52,6 +56,7 @@ _HOME = {
     "CheckpointError": "spacy_elmo.errors",
     "CorpusError": "spacy_elmo.errors",
     "DamagedCheckpoint": "spacy_elmo.errors",
+    "DownloadError": "spacy_elmo.errors",
     "ElmoError": "spacy_elmo.errors",
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "TrainingError": "spacy_elmo.errors",
@@ -61,9 +66,13 @@ _HOME = {
     "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",
     "trim": "spacy_elmo.pipeline.doc.storage",
 }
+# Packages of their own.
+_ROOMS = ("visual",)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
@@ -72,4 +81,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_ROOMS})

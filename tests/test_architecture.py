@@ -22,21 +22,27 @@ GROUND = {
     "errors",
     "files",
     "aside",
+    "exchange",
+    "replacing",
     "locks",
     "fork_lock",
+    "home",
     "fields",
     "vocabulary",
+    "languages",
 }
 # What the modules of each top package may import beside each other.
 ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     "bilm": GROUND,
-    "formats": {"bilm", *GROUND},
+    "catalogue": GROUND,
+    "formats": {"bilm", "catalogue", *GROUND},
     "pretraining": {"formats", "bilm", *GROUND},
     "pipeline": {"formats", "bilm", *GROUND},
-    "cli": {"pipeline", "pretraining", "formats", "bilm", *GROUND},
+    "visual": {"pipeline", "pretraining", *GROUND},
+    "cli": {"visual", "pipeline", "pretraining", "formats", "catalogue", "bilm", *GROUND},
     "__main__": {"cli"},
-    "__init__": {"pipeline", "formats", "bilm", *GROUND},
+    "__init__": {"visual", "pipeline", "formats", "bilm", *GROUND},
 }
 # The one arrow back: `BiLM.from_pretrained` and `save` import it when they are called.
 BACK = ("bilm.bilm", "formats")
@@ -49,7 +55,7 @@ APART = (
     ("pretraining.run", "pretraining.report"),
 )
 SPACY = {"spacy", "thinc", "srsly", "wasabi", "weasel"}
-SPACY_ROOMS = ("pipeline", "cli", "pretraining.corpus")
+SPACY_ROOMS = ("pipeline", "visual", "cli", "pretraining.corpus")
 SUBROOMS = ("bilm", "formats", "pretraining", "pipeline")
 
 
