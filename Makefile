@@ -2,7 +2,9 @@
 # make check  linters, types, and the tests that show the numbers and the contract; < 2 minutes
 # make test   linters, types, all tests but the long ones: what CI runs; < 10 minutes on two cores
 # make soak   the long tests: trainings killed many times, whole projects, wheels; about 15 minutes
-# make bench  the tables of the README's performance section (ARGS="--full" for every size)
+# make bench  the tables of the performance section, and this package against an earlier commit of it
+#             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
+# make docs   the documentation site, in site/; needs no network
 #
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
@@ -23,7 +25,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # and what it puts on Docs.
 CHECKS = tests/goldens tests/bilm/test_against_oracle.py tests/bilm/test_goldens.py \
 	tests/reference tests/compat tests/pipeline/test_component.py tests/pipeline/doc
-TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff
+TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff sphinx myst-parser furo
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
@@ -35,7 +37,7 @@ CORPUS ?= corpus/train
 HELDOUT ?= corpus/heldout
 MODEL ?= build/en_elmo_md
 
-.PHONY: demo check test soak lint help bench gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
+.PHONY: demo check test soak lint help bench docs gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -59,6 +61,9 @@ help:
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.test-tools
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
 
 gpu: gpu-test gpu-bench gpu-train
 

@@ -11,11 +11,13 @@ from typing import Any
 # only where it is meant. Fields of other types are their dataclass's own affair.
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
+    "bool | None": (bool, type(None)),
     "int": (int,),
     "int | None": (int, type(None)),
     "float": (int, float),
     "float | None": (int, float, type(None)),
     "str": (str,),
+    "str | None": (str, type(None)),
 }
 
 

@@ -201,6 +201,14 @@ def move_files(new: Path, folder: Path, last: str, own_files: Collection[str] = 
     flush(folder)
 
 
+def expanded(path: str | Path) -> Path:
+    """A path as a user gives it: `~` is the home directory, where there is one of that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def place_of(path: Path) -> Path:
     """Where something is that is to be written under a name: links are followed.
 

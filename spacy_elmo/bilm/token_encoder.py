@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacy_elmo.bilm.characters import PADDING, character_ids, read_of
-from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.config import CharCNNConfig
+from spacy_elmo.bilm.kernels.char_cnn import largest_features
 from spacy_elmo.bilm.stack import Stack
-from spacy_elmo.vocabulary import UNK_WORD, check_vocabulary
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD, UNK_WORD, check_vocabulary
 
 
 class Highway(nn.Module):
@@ -34,7 +35,9 @@ class Highway(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Blend each vector with its transform."""
         gate = torch.sigmoid(self.gate(inputs))
-        return torch.lerp(inputs, torch.relu(self.transform(inputs)), gate)
+        transform = torch.relu(self.transform(inputs))
+        # Under autocast the products may be of another type than their inputs.
+        return torch.lerp(inputs.to(transform.dtype), transform, gate)
 
 
 class CharCNN(nn.Module):
@@ -44,6 +47,9 @@ class CharCNN(nn.Module):
         config: Sizes of the CNN.
         projection_dim: Width of the output.
     """
+
+    boundaries = (BOS_WORD, EOS_WORD)
+    """What it reads before and after a sentence."""
 
     def __init__(self, config: CharCNNConfig, projection_dim: int) -> None:
         super().__init__()
@@ -101,10 +107,11 @@ class CharCNN(nn.Module):
         if ids.device.type == "cpu":
             ids = ids[:, : used_positions(ids, max(width for width, _ in self.config.filters))]
         table = F.pad(self.char_embedding, (0, 0, 1, 0))
-        characters = F.embedding(ids.long(), table).transpose(1, 2)
-        features = [convolution(characters).amax(dim=2) for convolution in self.convolutions]
+        weights = [convolution.weight for convolution in self.convolutions]
+        # A bias is the same at every position, so it may come after the maximum.
+        bias = torch.cat([c.bias for c in self.convolutions if c.bias is not None])
         activation = torch.relu if self.config.activation == "relu" else torch.tanh
-        vectors = activation(torch.cat(features, dim=1))
+        vectors = activation(largest_features(table, weights, ids.long()) + bias)
         for highway in self.highways:
             vectors = highway(vectors)
         return vectors if self.projection is None else self.projection(vectors)
@@ -117,6 +124,9 @@ class WordEmbedding(nn.Module):
         n_words: Rows of the table.
         projection_dim: Width of a row.
     """
+
+    boundaries = (BOS_WORD, EOS_WORD)
+    """What it reads before and after a sentence."""
 
     def __init__(self, n_words: int, projection_dim: int) -> None:
         super().__init__()
@@ -165,14 +175,6 @@ class WordEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Rows of the table. *Shape:* (n_words,) to (n_words, projection_dim)."""
         return F.embedding(ids.long(), self.embedding)
-
-
-def build_token_encoder(config: BiLMConfig) -> CharCNN | WordEmbedding:
-    """The token layer a config asks for, its parameters not yet initialised."""
-    if config.char_cnn is not None:
-        return CharCNN(config.char_cnn, config.projection_dim)
-    assert config.n_words is not None
-    return WordEmbedding(config.n_words, config.projection_dim)
 
 
 def used_positions(ids: Tensor, widest: int) -> int:

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spacy_elmo.bilm.config import LARGEST_TABLE, BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.limits import LARGEST_TABLE
 from spacy_elmo.fields import check_fields, short
+from spacy_elmo.files import expanded
 from spacy_elmo.vocabulary import SPECIAL_WORDS
 
 OPTIMIZERS = ("adamw", "adagrad")
@@ -53,6 +55,11 @@ SMALL = BiLMConfig(
     char_cnn=CharCNNConfig(filters=((1, 32), (2, 32), (3, 64), (4, 128), (5, 256)), n_highway=1),
     cell_clip=None,
     proj_clip=None,
+)
+
+NO_MANY_LANGS = (
+    "pretraining knows the token layers of bilm-tf, not that of ELMoForManyLangs, whose characters "
+    "a prepared corpus does not hold"
 )
 
 
@@ -167,6 +174,8 @@ class PretrainConfig:
                 f"{self.batch_size * self.unroll_steps:,} symbols: expected at most "
                 f"{LARGEST_BATCH:,}"
             )
+        if self.model.many_langs is not None:
+            raise ValueError(f"model.many_langs: {NO_MANY_LANGS}")
         if self.share_embedding_softmax and self.model.char_cnn is not None:
             raise ValueError(
                 "share_embedding_softmax needs word input (model.char_cnn: null): characters have "
@@ -236,7 +245,7 @@ class PretrainConfig:
             ValueError: If it is invalid, naming the file.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            values = json.loads(expanded(path).read_text(encoding="utf-8-sig"))
             if not isinstance(values, dict):
                 raise ValueError("expected a JSON object")
             return cls.from_dict(values)

@@ -13,9 +13,8 @@ from torch import Tensor
 from spacy_elmo.bilm.config import INITIAL_STATES
 from spacy_elmo.bilm.inference.cache import DEFAULT_CACHE_SIZE, TokenCache
 from spacy_elmo.bilm.inference.engine import Engine
-from spacy_elmo.bilm.inference.windows import NOT_FINITE, encode_windows
+from spacy_elmo.bilm.inference.windows import NOT_FINITE, Mix, encode_windows
 from spacy_elmo.bilm.network import Network
-from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.bilm.state import CarriedState
 from spacy_elmo.fork_lock import ForkLock
@@ -87,7 +86,7 @@ class Encoder:
         network: Network,
         sentences: Iterable[Words],
         *,
-        mix: ScalarMix | None = None,
+        mix: Mix | None = None,
         batch_tokens: int | None = None,
     ) -> list[Floats]:
         """Layers of each sentence, fast and without gradients; see `BiLM.encode`."""
@@ -107,7 +106,7 @@ class Encoder:
         network: Network,
         sentences: Iterable[Words],
         *,
-        mix: ScalarMix | None = None,
+        mix: Mix | None = None,
         batch_tokens: int | None = None,
     ) -> Iterator[Floats]:
         """`encode` for an endless iterable; see `BiLM.stream`."""
@@ -123,6 +122,57 @@ class Encoder:
             mix=mix,
             batch_tokens=batch_tokens,
         )
+
+    def edges(self, network: Network) -> Floats:
+        """States of the LSTM layers at the marks that every sentence begins with.
+
+        The forward half is that of `<S>`, the backward half that of `</S>`.
+
+        Returns:
+            *Shape:* (n_layers, width).
+
+        Raises:
+            ValueError: In the "carry" state, where they differ from sentence to sentence.
+        """
+        if self.initial_state == "carry":
+            raise ValueError('in the "carry" state each sentence has edges of its own')
+        with torch.inference_mode():
+            edges: Floats = self._ready_engine(network).edges.float().cpu().numpy()
+        return edges
+
+    def top_states(
+        self, network: Network, sentences: Iterable[Words], *, batch_tokens: int | None = None
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """States of the top layer: of the words of each sentence, and at its edges.
+
+        Args:
+            network: The weights.
+            sentences: As for `BiLM.encode`.
+            batch_tokens: Bound of the tokens computed together; None: by memory.
+
+        Yields:
+            For each sentence the states of its words, *Shape:* (n_words, width), and the forward
+            state of its `<S>` beside the backward one of its `</S>`, *Shape:* (width,).
+        """
+        if self.initial_state != "carry":
+            top = self.edges(network)[-1]
+            for states in self.stream(network, sentences, mix=_top, batch_tokens=batch_tokens):
+                yield states, top
+            return
+        sentences = check_sentences(sentences)
+        if not sentences:
+            return
+        with torch.no_grad():
+            rows = self.forward(network, sentences, boundaries=True)[-1].float().cpu().numpy()
+        half = network.config.projection_dim
+        start = 0
+        for words in sentences:
+            end = start + len(words) + 2
+            yield (
+                rows[start + 1 : end - 1].copy(),
+                np.concatenate([rows[start, :half], rows[end - 1, half:]]),
+            )
+            start = end
 
     def reset_state(self) -> None:
         """Forget the state carried from call to call."""
@@ -169,3 +219,7 @@ class Encoder:
                     )
                 self._engine = (key, engine)
             return self._engine[1]
+
+
+def _top(layers: Tensor) -> Tensor:
+    return layers[-1]

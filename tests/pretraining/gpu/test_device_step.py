@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spacy_elmo.bilm.characters import PADDING
+from spacy_elmo.bilm.scoring.prior import log_uniform
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
 from spacy_elmo.pretraining.batches.sampling import (
     draw_negatives,
     log_expected_counts,
-    log_uniform,
 )
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
