@@ -67,6 +67,7 @@ setup(
     packages=find_packages(include=["spacy_elmo", "spacy_elmo.*"]),
     package_data={
         "spacy_elmo": ["py.typed", "models/**/*"],
+        "spacy_elmo.catalogue": ["*.json"],
         "spacy_elmo.bilm.kernels": ["*.c", "*.h", "*.pyi"],
         "spacy_elmo.visual": ["assets/*"],
     },
@@ -75,7 +76,7 @@ setup(
         Extension(
             "spacy_elmo.bilm.kernels._kernels",
             [f"{KERNELS}/kernels.c"],
-            depends=[f"{KERNELS}/lstm_cell.h"],
+            depends=sorted(map(str, (HERE / KERNELS).glob("*.h"))),
             py_limited_api=STABLE_ABI,
             optional=True,
         )

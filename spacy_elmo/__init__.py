@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from spacy_elmo import visual
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+    from spacy_elmo.bilm.embedding import ElmoEmbedding
     from spacy_elmo.bilm.scalar_mix import ScalarMix
+    from spacy_elmo.embedding.distill import distill
+    from spacy_elmo.embedding.embed import embed
     from spacy_elmo.errors import (
         CheckpointError,
         CorpusError,
         DamagedCheckpoint,
+        DownloadError,
         ElmoError,
+        EmbeddingError,
         TrainingError,
         WeightsError,
     )
@@ -35,11 +40,16 @@ __all__ = [
     "CheckpointError",
     "CorpusError",
     "DamagedCheckpoint",
+    "DownloadError",
+    "ElmoEmbedding",
     "ElmoError",
+    "EmbeddingError",
     "ScalarMix",
     "TrainingError",
     "WeightsError",
     "__version__",
+    "distill",
+    "embed",
     "register_attributes",
     "set_hooks",
     "similarity_matrix",
@@ -54,10 +64,15 @@ _HOME = {
     "CheckpointError": "spacy_elmo.errors",
     "CorpusError": "spacy_elmo.errors",
     "DamagedCheckpoint": "spacy_elmo.errors",
+    "DownloadError": "spacy_elmo.errors",
+    "ElmoEmbedding": "spacy_elmo.bilm.embedding",
     "ElmoError": "spacy_elmo.errors",
+    "EmbeddingError": "spacy_elmo.errors",
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "TrainingError": "spacy_elmo.errors",
     "WeightsError": "spacy_elmo.errors",
+    "distill": "spacy_elmo.embedding.distill",
+    "embed": "spacy_elmo.embedding.embed",
     "register_attributes": "spacy_elmo.pipeline.doc.attributes",
     "set_hooks": "spacy_elmo.pipeline.hooks",
     "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",

@@ -13,8 +13,16 @@ class WeightsError(ElmoError):
     """Weights that cannot be read or written."""
 
 
+class DownloadError(ElmoError):
+    """A model that could not be downloaded."""
+
+
 class CorpusError(ElmoError):
     """Text that cannot be prepared, or a folder that is no prepared corpus, or a damaged one."""
+
+
+class EmbeddingError(ElmoError):
+    """Vectors of a corpus that cannot be computed or written, or remains of another run."""
 
 
 class TrainingError(ElmoError):

@@ -108,7 +108,7 @@ def test_wheel_contents(wheel):
     assert sources() <= names
     assert assets() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
-    assert "spacy_elmo/py.typed" in names
+    assert {"spacy_elmo/py.typed", "spacy_elmo/catalogue/models.json"} <= names
     for path in (ROOT / "spacy_elmo" / "models").rglob("*"):
         assert path.is_dir() or str(path.relative_to(ROOT)) in names
     assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
@@ -125,6 +125,7 @@ def test_sdist_contents(dist):
     assert assets() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
     assert not compiled(names)
+    assert "spacy_elmo/catalogue/models.json" in names
     assert {*BUILT, "spacy_elmo/py.typed", "tests/test_packaging.py"} <= names
     assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
 

@@ -19,6 +19,7 @@ from spacy_elmo.bilm.limits import (
 )
 from spacy_elmo.bilm.many_langs_config import ManyLangsConfig
 from spacy_elmo.fields import check_fields, is_finite
+from spacy_elmo.languages import TOKENISATIONS, is_language
 
 # What a weight file may ask for. "carry" exists only at run time: a state that depends on the
 # batches seen before is no property of the weights.
@@ -26,6 +27,10 @@ STORED_INITIAL_STATES = ("zero", "warm")
 INITIAL_STATES = (*STORED_INITIAL_STATES, "carry")
 # 256 bytes, then begin/end of sentence, begin/end of word, padding.
 N_CHARACTERS = 261
+
+
+# Keys that a stored config need not have.
+OPTIONAL = ("many_langs", "lang", "tokenisation")
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,9 @@ class BiLMConfig:
         initial_state: "zero", or "warm": the state stored with the weights.
         many_langs: The token layer of ELMoForManyLangs in place of `char_cnn`, which is None then;
             None for any other model.
+        lang: Code of the language of the text it was trained on; None: not known. It changes no
+            vector, and neither does `tokenisation`: they are for warnings.
+        tokenisation: "words", or "lemmas" where lemmas stood for the words; None: not known.
     """
 
     lstm_dim: int = 4096
@@ -118,8 +126,16 @@ class BiLMConfig:
     bidirectional: bool = True
     initial_state: str = "zero"
     many_langs: ManyLangsConfig | None = None
+    lang: str | None = None
+    tokenisation: str | None = None
 
     def __post_init__(self) -> None:
+        if self.lang is not None and not is_language(self.lang):
+            raise ValueError(f'lang is {self.lang!r}: expected the code of a language, as "en"')
+        if self.tokenisation not in (None, *TOKENISATIONS):
+            raise ValueError(
+                f"tokenisation is {self.tokenisation!r}: expected one of {TOKENISATIONS}"
+            )
         width("lstm_dim", self.lstm_dim)
         width("projection_dim", self.projection_dim)
         whole("n_layers", self.n_layers, 1, LARGEST_DEPTH)
@@ -215,13 +231,17 @@ class BiLMConfig:
         return ("forward", "backward")[: self.n_directions]
 
     def to_dict(self) -> dict[str, Any]:
-        """The config as plain, JSON-able values; `from_dict` is its inverse."""
+        """The config as plain, JSON-able values; `from_dict` is its inverse.
+
+        Keys of `OPTIONAL` are left out where nothing is known.
+        """
         values = asdict(self)
         for name in TOKEN_LAYERS:
             if values[name] is not None:
                 values[name]["filters"] = [list(pair) for pair in values[name]["filters"]]
-        if self.many_langs is None:
-            del values["many_langs"]  # the config of any other model is what it always was
+        for name in OPTIONAL:  # the config of any other model is what it always was
+            if values[name] is None:
+                del values[name]
         return values
 
     @classmethod

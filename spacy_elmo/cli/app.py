@@ -23,10 +23,13 @@ from spacy_elmo.pretraining.report.console import keep_working
 COMMANDS = (
     "info",
     "convert",
+    "download",
     "prepare",
     "pretrain",
     "evaluate",
     "score",
+    "embed",
+    "distill",
     "init-config",
     "render",
 )
@@ -104,5 +107,5 @@ def elmo(
         help="Show the version of spacy-elmo; `info` shows those of all packages.",
     ),
 ) -> None:
-    """ELMo: inspect, convert, pretrain and evaluate bidirectional language models."""
+    """ELMo: inspect, download, convert, pretrain and evaluate bidirectional language models."""
     keep_working()

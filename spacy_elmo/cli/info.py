@@ -50,23 +50,33 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
     """Print the description of weights, and of their card."""
     from wasabi import msg
 
+    from spacy_elmo.catalogue import downloaded, how_to_get, models
+    from spacy_elmo.catalogue.record import rows_of
     from spacy_elmo.formats import folder_of, load
+    from spacy_elmo.formats.loading import format_of, resolve
     from spacy_elmo.formats.papers import licences, read_papers
 
+    if weights in models() and not Path(weights).exists() and downloaded(weights) is None:
+        entry = models()[weights]
+        msg.table(rows_of(entry), divider=False)
+        typer.echo(f"\n{how_to_get(entry)}")
+        return
     lm = load(weights, options=options, vocab=vocab)
+    path = resolve(weights)
     named = ", ".join(licences(read_papers(folder_of(weights))))
-    msg.table({**describe(lm), "Licences": named or "none is named"}, divider=False)
+    rows = {"Format": format_of(path).kind} | describe(lm)
+    msg.table({**rows, "Licences": named or "none is named"} | published(weights), divider=False)
     for mix in lm.task_mixes:
         typer.echo(f"\n{mix_lines(mix)}")
-    path = find_card(weights)
-    if path is not None:
-        typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
+    found = find_card(weights)
+    if found is not None:
+        typer.echo(f"\n{found.read_text('utf-8-sig')}" if card else f"\nCard: {found}")
     elif card:
         typer.echo(f"\nNo card ({CARD}) beside these weights.")
 
 
 def versions() -> dict[str, str]:
-    """The versions, and the kernel in use, that a bug report should name."""
+    """The versions, and the kernels in use, that a bug report should name."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -76,18 +86,18 @@ def versions() -> dict[str, str]:
             rows[package] = version(package)
         except PackageNotFoundError:
             rows[package] = "not installed"
-    rows["LSTM cell"] = kernel()
-    return rows
+    return rows | kernels()
 
 
-def kernel() -> str:
-    """What computes the cells of an LSTM layer on this machine, and what could."""
+def kernels() -> dict[str, str]:
+    """What each kernel's work is done by on this machine, and what could do it."""
     from spacy_elmo.bilm.kernels import loader
+    from spacy_elmo.bilm.kernels.overview import kernels_in_use
 
     offered = loader.offered()
-    if not offered:
-        return "PyTorch (the compiled kernels were not built)"
-    return f"{loader.in_use() or 'PyTorch'} (the processor offers {', '.join(offered)})"
+    there = f"the processor offers {', '.join(offered)}"
+    note = there if offered else "the compiled kernels were not built"
+    return {name: f"{used or 'PyTorch'} ({note})" for name, used in kernels_in_use().items()}
 
 
 def describe(lm: BiLM) -> dict[str, str]:
@@ -114,9 +124,22 @@ def describe(lm: BiLM) -> dict[str, str]:
     else:
         n_words, width = lm.softmax.weight.shape
         rows["Softmax"] = f"{n_words:,} words x {width}"
+    if lm.config.lang is not None:
+        rows["Language"] = lm.config.lang
+    if lm.config.tokenisation is not None:
+        rows["Tokenisation"] = lm.config.tokenisation
     if lm.notes:
         rows["Note"] = "\n".join(lm.notes)
     return rows
+
+
+def published(weights: str) -> dict[str, str]:
+    """What is known of downloaded weights: licence, language and so on; nothing of others."""
+    from spacy_elmo.catalogue.record import rows
+    from spacy_elmo.formats.loading import download_of, resolve
+
+    fetched = download_of(resolve(weights))
+    return {} if fetched is None else rows(fetched.facts)
 
 
 def token_layer(config: BiLMConfig) -> dict[str, str]:

@@ -98,3 +98,8 @@ class Format:
     write: Writer | None = None
     suffixes: tuple[str, ...] = ()
     read_part: PartReader | None = None
+
+    @property
+    def kind(self) -> str:
+        """The description without what stands in parentheses or behind a comma."""
+        return self.description.partition(" (")[0].partition(",")[0]

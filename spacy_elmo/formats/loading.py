@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from spacy_elmo import catalogue
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import expanded
@@ -28,15 +30,15 @@ FORMATS: tuple[Format, ...] = (
     native.FORMAT,
     tensorflow.WITH_HDF5,
     hdf5.FORMAT,
+    allennlp.FORMAT,
     tensorflow.FORMAT,
     elmoformanylangs.FORMAT,
-    allennlp.FORMAT,
 )
 # An archive holds what one of these reads, or another archive of it.
 FORMATS = (*FORMATS, archives.format_of((*FORMATS, archives.format_of(FORMATS))))
 
 # Names of models that come with the package.
-PACKAGED = ("en_elmo_sm", "en_elmo_md")
+PACKAGED = catalogue.PACKAGED
 MODELS = Path(__file__).parent.parent / "models"
 
 
@@ -50,8 +52,8 @@ def load(
     """Load weights.
 
     Args:
-        source: Name of a packaged model, or path of weights in any of `FORMATS`; `PATH#MODULE` is
-            one of several ELMos in a model of AllenNLP.
+        source: Name of a packaged or downloaded model, or path of weights in any of `FORMATS`;
+            `PATH#MODULE` is one of several ELMos in a model of AllenNLP.
         options: The options file of HDF5 weights or of a checkpoint, if it is not beside them; of a
             model of AllenNLP, if it is not inside; of ELMoForManyLangs, the file that describes its
             network.
@@ -67,18 +69,15 @@ def load(
         WeightsError: If anything about the weights is wrong.
     """
     path, (_, part) = resolve(source), split_part(source)
+    fetched = download_of(path)
     given = {"options": options, "vocab": vocab}
+    if fetched is not None:  # it says which of its files are what
+        given = {"options": options or fetched.options, "vocab": vocab or fetched.vocab}
     paths = {kind: None if file is None else expanded(file) for kind, file in given.items()}
     for kind, file in paths.items():
         if file is not None and not file.is_file():
             raise problem(file, "is no file", f"Correct the path given as `{kind}`")
-    try:
-        known = dispatch.recognise(FORMATS, path)
-    except OSError as error:
-        raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
-    if known is None:
-        what, advice = describe(path)
-        raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
+    known = format_of(path)
     # Weights loaded on first use, inside inference mode, must not be good for inference only.
     with torch.inference_mode(False):
         lm = dispatch.read(
@@ -86,6 +85,13 @@ def load(
         )
     for note in lm.notes:
         warnings.warn(f"{source}: {note}", stacklevel=2)
+    if fetched is not None:
+        facts = fetched.facts
+        lm.config = replace(
+            lm.config,
+            lang=lm.config.lang or facts.get("lang"),
+            tokenisation=lm.config.tokenisation or facts.get("tokenisation"),
+        )
     return lm
 
 
@@ -134,10 +140,11 @@ def resolve(source: str | Path) -> Path:
     """The path of weights that are given by name or path.
 
     Args:
-        source: Name of a packaged model, or a path.
+        source: Name of a packaged or downloaded model, or a path.
 
     Returns:
-        The path, which exists.
+        The path, which exists. Of a downloaded model it is that of the file to open, where it is
+        one.
 
     Raises:
         WeightsError: If there is no such thing; it says how to get weights.
@@ -160,12 +167,60 @@ def resolve(source: str | Path) -> Path:
             return index
     except (OSError, RuntimeError, ValueError):  # too long a name, nobody's home, no name at all
         exists = False
-    if not exists:
+    found = catalogue.opened(path) if exists else _downloaded(str(source))
+    if found is None:
         raise WeightsError(
             f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
-            f"model ({', '.join(PACKAGED)}). {_how_to_get_weights()}"
+            f"model ({', '.join(PACKAGED)}) or a downloaded one. "
+            f"{catalogue.similar(str(source))}{_how_to_get_weights()}"
         )
-    return path
+    return found
+
+
+def _downloaded(name: str) -> Path | None:
+    """What to open of a downloaded model, None for an unknown name.
+
+    Raises:
+        WeightsError: For a published model that is not here, or cannot be read.
+    """
+    fetched = catalogue.downloaded(name)
+    if fetched is not None:
+        return fetched.weights
+    if name in catalogue.models():
+        raise WeightsError(catalogue.how_to_get(catalogue.find(name)))
+    if name in catalogue.unreadable():
+        known = catalogue.unreadable()[name]
+        raise problem(name, f"cannot be read: {known.reason}", f"See {known.page}")
+    return None
+
+
+def format_of(path: Path) -> Format:
+    """The format of weights, by names and first bytes.
+
+    Args:
+        path: As `resolve` gives it.
+
+    Raises:
+        WeightsError: If it is none that can be read.
+    """
+    try:
+        known = dispatch.recognise(FORMATS, path)
+    except OSError as error:
+        raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
+    if known is None:
+        what, advice = describe(path)
+        raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
+    return known
+
+
+def download_of(path: Path) -> catalogue.Fetched | None:
+    """The downloaded model that a path given by `resolve` belongs to, or None.
+
+    Raises:
+        WeightsError: If its files are not as they came.
+    """
+    fetched = catalogue.of_path(path)
+    return fetched if fetched is not None and fetched.weights == path else None
 
 
 def split_part(source: str | Path) -> tuple[str | Path, str | None]:
@@ -194,13 +249,17 @@ def folder_of(source: str | Path) -> Path:
         source: As for `resolve`.
 
     Returns:
-        The path of `resolve`; for an archive that was read, the folder it was unpacked to.
+        The path of `resolve`; for an archive that was read, the folder it was unpacked to; for a
+        file of a downloaded model, the folder of that.
 
     Raises:
         WeightsError: As `resolve`.
     """
     path = resolve(source)
-    return archives.contents(path) or path
+    contents = archives.contents(path)
+    if contents is not None:
+        return contents
+    return path if path.is_dir() or download_of(path) is None else path.parent
 
 
 def _writers() -> dict[str, Writer]:
@@ -209,9 +268,9 @@ def _writers() -> dict[str, Writer]:
 
 def _how_to_get_weights() -> str:
     return (
-        "Give the path of weights you have (HDF5 files of AllenNLP and bilm-tf, models of AllenNLP, "
-        "checkpoints of bilm-tf, folders of ELMoForManyLangs and archives of these work as they are, "
-        "or after `spacy elmo convert`), or train some with `spacy elmo pretrain`."
+        "Give the path of weights you have (HDF5 files of AllenNLP and bilm-tf, models of "
+        "AllenNLP, checkpoints of bilm-tf, folders of ELMoForManyLangs and archives of these work "
+        "as they are, or after `spacy elmo convert`), or train some with `spacy elmo pretrain`."
     )
 
 

@@ -91,6 +91,7 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
             replace_listener_cfg,
             frozen=settings.frozen,
             learn_rate_factor=settings.learn_rate_factor,
+            token_attr=settings.token_attr,
         )
 
     @property

@@ -61,6 +61,7 @@ def make_elmo(
     device: str | None,
     context: bool,
     score: bool,
+    token_attr: str,
 ) -> Elmo:
     """Make an `elmo` component. Opens no weights.
 

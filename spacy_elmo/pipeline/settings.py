@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from spacy_elmo.pipeline.doc.fed import TOKEN_ATTRS
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 CACHES = ("memory", "disk")
 SAVE_DTYPES = ("float32", "float16")
@@ -50,10 +52,12 @@ class ElmoSettings:
             large as the vectors; computed by the same pass.
         score: How surprising each word is: `._.elmo_surprisal` and `._.elmo_surprisal_backward` of
             tokens, `._.elmo_perplexity` of Docs. Needs weights with a softmax.
+        token_attr: What is read of a token: "TEXT", or what else spaCy knows of it: "LEMMA",
+            "LOWER" or "NORM". Lemmas must be there before the component runs.
 
     Raises:
-        ValueError: For a number out of its range, or an unknown precision, number type, cache or
-            device.
+        ValueError: For a number out of its range, or an unknown precision, number type, cache,
+            device or token attribute.
     """
 
     frozen: bool = True
@@ -74,6 +78,7 @@ class ElmoSettings:
     device: str | None = None
     context: bool = False
     score: bool = False
+    token_attr: str = "TEXT"
 
     def __post_init__(self) -> None:
         check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
@@ -90,6 +95,10 @@ class ElmoSettings:
             )
         if self.cache is not None and self.cache not in CACHES:
             raise ValueError(f"cache is {self.cache!r}: expected one of {CACHES}, or null")
+        if self.token_attr not in TOKEN_ATTRS:
+            raise ValueError(
+                f"token_attr is {self.token_attr!r}: expected one of {', '.join(TOKEN_ATTRS)}"
+            )
         if self.device is not None:
             try:
                 torch.device(self.device)

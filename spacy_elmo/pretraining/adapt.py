@@ -34,7 +34,8 @@ def adapt(lm: BiLM, corpus: Corpus, config: PretrainConfig) -> tuple[BiLM, Pretr
     """
     if lm.config.many_langs is not None:
         raise ValueError(f"the weights to start from cannot be trained: {NO_MANY_LANGS}")
-    sizes = replace(lm.config, initial_state="zero")
+    # What they were trained on before is not what they are trained on now.
+    sizes = replace(lm.config, initial_state="zero", lang=None, tokenisation=None)
     if sizes.char_cnn is not None:
         length = sizes.char_cnn.max_characters_per_token
         if corpus.max_characters != length:

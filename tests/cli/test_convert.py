@@ -38,6 +38,9 @@ def test_there_and_back_is_exact(native, tmp_path):
     result = convert(hdf5, back)
     assert result.exit_code == 0
     assert str(back) in result.output
+    assert f"Read {hdf5}, an HDF5 file of bilm-tf or AllenNLP, and wrote {back}" in " ".join(
+        result.output.split()
+    )
     for file in ("config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"):
         assert (back / file).read_bytes() == (native / file).read_bytes(), file
 
@@ -114,7 +117,7 @@ def test_what_was_edited_on_purpose_is_taken(native, tmp_path, weights):
 
 def test_an_edit_that_fits_no_weights_is_an_error_all_the_same(native, tmp_path):
     config = json.loads((native / "config.json").read_text())
-    for change, told in (({"lang": "en"}, "lang"), ({"lstm_dim": 8}, "shape")):
+    for change, told in (({"colour": "red"}, "colour"), ({"lstm_dim": 8}, "shape")):
         (native / "config.json").write_text(json.dumps({**config, **change}))
         result = convert(native, tmp_path / "new", "--edited")
         assert result.exit_code == 1
@@ -136,3 +139,30 @@ def test_card_and_licences_survive_hdf5(native, tmp_path):
         "LICENSE.txt",
     }
     assert BiLM.from_pretrained(tmp_path / "elmo_weights.hdf5").softmax is not None
+
+
+def test_language_and_tokenisation_are_kept_with_the_weights(native, tmp_path):
+    target, back = tmp_path / "elmo.hdf5", tmp_path / "back"
+    arguments = ("--lang", "pt-BR", "--tokenisation", "lemmas")
+    assert convert(native, target, *arguments).exit_code == 0
+    assert convert(target, back).exit_code == 0
+    config = json.loads((back / "config.json").read_text())
+    assert (config["lang"], config["tokenisation"]) == ("pt-BR", "lemmas")
+    assert BiLM.from_pretrained(back).config.lang == "pt-BR"
+    result = CliRunner().invoke(app, ["info", str(back)])
+    assert "pt-BR" in result.output
+    assert "lemmas" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--lang", "English"), "--lang is 'English': expected the code"),
+        (("--tokenisation", "bytes"), "--tokenisation is 'bytes': expected words or lemmas"),
+    ],
+)
+def test_no_language_and_no_tokenisation(native, tmp_path, arguments, message):
+    result = convert(native, tmp_path / "target", *arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "target").exists()

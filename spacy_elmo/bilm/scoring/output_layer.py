@@ -1,7 +1,8 @@
 """The softmax over a vocabulary of any size, in bounded memory.
 
-It is computed for some states and some words at a time: what is there at once is 16 MB, for 800,000
-words as for 8,000. Products are float32, sums over the vocabulary float64.
+It is computed for some states and some words at a time, 16 MB of logits: what is there at once is a
+few times that, for 800,000 words as for 8,000. Products are float32, sums over the vocabulary
+float64.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ def check_can_score(network: Network) -> None:
     if network.softmax is None or network.vocabulary is None:
         raise ValueError(
             "this model has no softmax with a vocabulary, which scores and perplexity need. The "
-            "packaged models have one, and so has what `spacy elmo pretrain` makes: a native "
-            "directory with softmax.safetensors and vocab.txt. HDF5 files never have one, nor has "
-            "a pipeline that was saved without it (save_softmax of the component). `spacy elmo "
+            "packaged models have one, and so has what `spacy elmo pretrain` makes, a native "
+            "directory with softmax.safetensors and vocab.txt, and a TensorFlow checkpoint of "
+            "bilm-tf with its vocabulary. HDF5 files never have one, nor has a "
+            "pipeline that was saved without it (save_softmax of the component). `spacy elmo "
             "pretrain --init` trains one for weights that lack it"
         )
 

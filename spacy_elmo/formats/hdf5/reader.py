@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
+from spacy_elmo.bilm.config import OPTIONAL, STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.assemble import assemble, optional_tensors
 from spacy_elmo.formats.blocks import Stored, read_tensors
@@ -39,7 +40,7 @@ from spacy_elmo.types import Array
 from spacy_elmo.vocabulary import read_vocabulary
 
 # Attributes of our own group.
-_OWN = ("initial_state", "options", "vocabulary")
+_OWN = ("initial_state", "options", "vocabulary", *OPTIONAL)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DTYPES = ("float16", "float32", "float64")
 
@@ -98,6 +99,7 @@ def read(
             options = kept(options, said.get("options"))
         held.enter_context(unchanged(options))
         config, spelling = read_config(options, weights, stored, initial_state)
+        config = _with_text(config, weights, file)
         n_words, rows_of = _rows_of_words(config, stored)
         words_file = vocab
         # A softmax may have come to a file that was written without a vocabulary.
@@ -150,6 +152,16 @@ def _own(file: Any) -> dict[str, str]:
     """What the file holds for this package alone: an initial state, digests of its companions."""
     attributes = file[OWN_GROUP].attrs if OWN_GROUP in file else {}
     return {name: str(attributes[name]) for name in _OWN if name in attributes}
+
+
+def _with_text(config: BiLMConfig, path: Path, file: Any) -> BiLMConfig:
+    """A config with what the file says of the text that the model was trained on."""
+    with h5py_errors(path):
+        said = _own(file)
+    try:
+        return replace(config, lang=said.get("lang"), tokenisation=said.get("tokenisation"))
+    except ValueError as error:
+        raise problem(path, f"{OWN_GROUP!r}: {error}", "Get the weights anew") from error
 
 
 def _rows_of_words(config: BiLMConfig, stored: Mapping[str, Stored]) -> tuple[int | None, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.config import OPTIONAL
 from spacy_elmo.errors import ElmoError, WeightsError, problem
 from spacy_elmo.files import make_room, new_file, read_json, write_json
 from spacy_elmo.formats.assemble import config_to_store, tensors_to_store
@@ -74,6 +75,8 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
             own.update(written)
             if config.initial_state != "zero":
                 own["initial_state"] = config.initial_state
+            known = config.to_dict()
+            own.update({name: known[name] for name in OPTIONAL if name in known})
         _keep(options, vocab, written)
     if lm.vocabulary is None:
         vocab.unlink(missing_ok=True)  # that of the model before

@@ -35,6 +35,7 @@ def build_elmo_listener_v1(
     frozen: bool = True,
     learn_rate_factor: float = 1.0,
     context: bool = False,
+    token_attr: str = "TEXT",
 ) -> ListenerModel:
     """Vectors from the pipeline's `elmo` component, mixed and projected for this pipe's task.
 
@@ -55,6 +56,7 @@ def build_elmo_listener_v1(
         context: Put beside the mix of a token's own layers a second one, learned likewise: of the
             LSTM layers' states around it, forwards of the word before and backwards of the word
             after. The vectors are twice as wide, before the projection.
+        token_attr: As that of the `elmo` component, for the pipe's own language model.
 
     Returns:
         A model of Docs. *Shape:* (n_tokens, projection or width) per Doc.
@@ -68,7 +70,10 @@ def build_elmo_listener_v1(
     listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2, context=context)
     if bilm is not None:
         check_model(bilm, ARCHITECTURE)
-        configure(bilm, ElmoSettings(frozen=frozen, learn_rate_factor=learn_rate_factor))
+        own = ElmoSettings(
+            frozen=frozen, learn_rate_factor=learn_rate_factor, token_attr=token_attr
+        )
+        configure(bilm, own)
         listener.layers.append(bilm)
     if projection is None:
         return listener

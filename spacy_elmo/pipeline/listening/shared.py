@@ -16,7 +16,7 @@ from spacy_elmo.pipeline.doc.sentences import sentence_numbers
 from spacy_elmo.pipeline.doc.storage import Rows
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.listening.update import Update
-from spacy_elmo.pipeline.model.bilm import BiLMModel, load, run
+from spacy_elmo.pipeline.model.bilm import BiLMModel, get_shim, load, run
 from spacy_elmo.types import Floats, Ints
 
 
@@ -137,7 +137,10 @@ class SharedBiLM:
             return
         outputs, backprop = run(self.model, docs, is_train=True, layers=True)
         layers = [DocLayers(each.layers, each.sentences, each.edges) for each in outputs]
-        self._update = Update(name, self.model, docs, layers, backprop, len(listeners), losses)
+        attr = get_shim(self.model).settings.token_attr
+        self._update = Update(
+            name, self.model, docs, layers, backprop, len(listeners), losses, attr
+        )
         for listener in listeners:
             listener.receive(self._update)
 

@@ -47,11 +47,12 @@ def build_bilm_v1(
     Opens nothing: the weights are loaded when first needed.
 
     Args:
-        weights: Where they come from: a name ("en_elmo_sm" is packaged) or a path: a native
-            directory, an HDF5 file of AllenNLP or bilm-tf, a checkpoint of TensorFlow, an AllenNLP
-            model with an ELMo inside (`PATH#MODULE`: one of several), a folder or an archive that
-            holds such files, or one of ELMoForManyLangs. A saved pipeline carries its weights and
-            does not consult this. None: there are none to load.
+        weights: Where they come from: a name ("en_elmo_sm" is packaged, others come by `spacy elmo
+            download`) or a path: a native directory, an HDF5 file of AllenNLP or bilm-tf, a
+            checkpoint of TensorFlow, an AllenNLP model with an ELMo inside (`PATH#MODULE`: one of
+            several), a folder or an archive that holds such files, or one of ELMoForManyLangs. A
+            saved pipeline carries its weights and does not consult this. None: there are none to
+            load.
         options: The options file, where it is not beside the weights or in the AllenNLP model.
         vocab: The vocabulary of word-input weights, where it is not beside them.
         initial_state: "zero" or "warm"; None: what the weights say.
@@ -132,7 +133,8 @@ def run(
     """
     loaded = load(model)
     given = [None] * len(docs) if sentences is None else sentences
-    read = [doc_sentences(doc, numbers) for doc, numbers in zip(docs, given, strict=True)]
+    attr = loaded.settings.token_attr
+    read = [doc_sentences(doc, numbers, attr) for doc, numbers in zip(docs, given, strict=True)]
     if is_train and not loaded.settings.frozen:
         return with_gradients(model.ops, loaded, read, layers)
     words = [sentence for each in read for sentence in each.words]

@@ -8,6 +8,7 @@ parameters share one optimizer state.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -52,6 +53,7 @@ class BiLMShim(Shim):
         self._loaded: LoadedBiLM | None = None
         self._papers: Papers = {}
         self._is_trained = False  # since they were loaded
+        self._warned: set[str] = set()
         self._lock = ForkLock()
 
     @property
@@ -81,7 +83,7 @@ class BiLMShim(Shim):
             if self._loaded is None:
                 self._take(self.source.load(self._available_device()))
                 self._come_from(self.source.papers())
-                self.source.check_language(self.language)
+                self._warn_of_mismatches()
             assert self._loaded is not None
             return self._loaded
 
@@ -102,7 +104,7 @@ class BiLMShim(Shim):
             self._take(source.load(self._available_device()))
             self.source = source
             self._come_from(source.papers())
-            source.check_language(self.language)
+            self._warn_of_mismatches()
 
     def configure(self, settings: ElmoSettings) -> None:
         """Set the settings. Where they name no device, it stays as it is."""
@@ -111,6 +113,15 @@ class BiLMShim(Shim):
             if settings.device is not None:
                 self.device = torch.device(settings.device)
             self._take_again()
+
+    def _warn_of_mismatches(self) -> None:
+        """Warn, once, of weights for another language or other words."""
+        assert self._loaded is not None
+        config, attr = self._loaded.lm.config, self.settings.token_attr
+        for message in self.source.mismatches(config, self.language, attr):
+            if message not in self._warned:
+                self._warned.add(message)
+                warnings.warn(message, stacklevel=5)
 
     def _available_device(self) -> torch.device:
         if self.device.type == "cuda" and not torch.cuda.is_available():
