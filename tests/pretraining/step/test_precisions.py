@@ -14,7 +14,7 @@ from tests.pretraining.small import config, make_corpus, new_trainer, train
 
 
 def _perplexity(precision: str, text: Corpus, heldout: Corpus, folder: Path) -> float:
-    made = config(precision=precision, tokens=8000, batch_size=16)
+    made = config(precision=precision, tokens=8000)
     trainer = new_trainer(text, folder, made, heldout)
     assert train(trainer)
     return heldout_perplexity(trainer.training.lm, made, heldout, Interrupt()).average
