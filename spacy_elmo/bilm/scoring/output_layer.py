@@ -39,10 +39,10 @@ def check_can_score(network: Network) -> None:
         raise ValueError(
             "this model has no softmax with a vocabulary, which scores and perplexity need. The "
             "packaged models have one, and so has what `spacy elmo pretrain` makes, a native "
-            "directory with softmax.safetensors and vocab.txt, and a TensorFlow checkpoint of bilm-tf "
-            "with its vocabulary. HDF5 files never have one, nor has "
-            "a pipeline that was saved without it (save_softmax of the component). `spacy elmo "
-            "pretrain --init` trains one for weights that lack it"
+            "directory with softmax.safetensors and vocab.txt, and a TensorFlow checkpoint of "
+            "bilm-tf with its vocabulary. HDF5 files never have one, nor has a pipeline that was "
+            "saved without it (save_softmax of the component). `spacy elmo pretrain --init` trains "
+            "one for weights that lack it"
         )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from spacy_elmo.bilm import BiLM
 from spacy_elmo.bilm.scoring import output_layer
@@ -23,13 +22,7 @@ from tests.tiny import tiny_lm
 def published(shared: Path, name: str) -> tuple[BiLM, dict[str, Any]]:
     """A checkpoint of bilm-tf with its softmax, and the scores that were computed from it."""
     folder = shared / "fixtures" / "published" / "tf_checkpoint" / name
-    lm = BiLM.from_pretrained(folder / "dump" / "weights.hdf5")
-    tensors = np.load(folder / "golden" / "softmax.npz")
-    words = (folder / "save_dir" / "vocab.txt").read_text("utf8").split("\n")[: len(tensors["b"])]
-    with_softmax(lm, words)
-    assert lm.softmax is not None
-    lm.softmax.weight.data.copy_(torch.from_numpy(tensors["W"]))
-    lm.softmax.bias.data.copy_(torch.from_numpy(tensors["b"]))
+    lm = BiLM.from_pretrained(folder / "save_dir")
     scores = folder / "golden" / "log_probs.json"
     if name == "char2":
         scores = shared / "fixtures" / "published" / "scoring" / "char2_log_probs.json"
