@@ -71,8 +71,8 @@ def read_coarsewsd(folder: Path, word: str, split: str) -> list[Sense]:
 
 def read_text(paths: Sequence[Path], lang: str = "en") -> Iterator[list[str]]:
     """Sentences of words of raw text, found as `spacy elmo prepare` finds them."""
-    from spacy_elmo.pretraining.corpus.reading import check_inputs, read_blocks
     from spacy_elmo.pretraining.corpus.segmentation import Segmenter, Settings
+    from spacy_elmo.text.reading import check_inputs, read_blocks
 
     segment = Segmenter(Settings(language=lang))
     for block in read_blocks(check_inputs(paths, tokenized=False)):

@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from spacy_elmo import visual
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+    from spacy_elmo.bilm.embedding import ElmoEmbedding
     from spacy_elmo.bilm.scalar_mix import ScalarMix
+    from spacy_elmo.embedding.distill import distill
+    from spacy_elmo.embedding.embed import embed
     from spacy_elmo.errors import (
         CheckpointError,
         CorpusError,
         DamagedCheckpoint,
         DownloadError,
         ElmoError,
+        EmbeddingError,
         TrainingError,
         WeightsError,
     )
@@ -37,11 +41,15 @@ __all__ = [
     "CorpusError",
     "DamagedCheckpoint",
     "DownloadError",
+    "ElmoEmbedding",
     "ElmoError",
+    "EmbeddingError",
     "ScalarMix",
     "TrainingError",
     "WeightsError",
     "__version__",
+    "distill",
+    "embed",
     "register_attributes",
     "set_hooks",
     "similarity_matrix",
@@ -57,10 +65,14 @@ _HOME = {
     "CorpusError": "spacy_elmo.errors",
     "DamagedCheckpoint": "spacy_elmo.errors",
     "DownloadError": "spacy_elmo.errors",
+    "ElmoEmbedding": "spacy_elmo.bilm.embedding",
     "ElmoError": "spacy_elmo.errors",
+    "EmbeddingError": "spacy_elmo.errors",
     "ScalarMix": "spacy_elmo.bilm.scalar_mix",
     "TrainingError": "spacy_elmo.errors",
     "WeightsError": "spacy_elmo.errors",
+    "distill": "spacy_elmo.embedding.distill",
+    "embed": "spacy_elmo.embedding.embed",
     "register_attributes": "spacy_elmo.pipeline.doc.attributes",
     "set_hooks": "spacy_elmo.pipeline.hooks",
     "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",

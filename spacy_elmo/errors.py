@@ -21,6 +21,10 @@ class CorpusError(ElmoError):
     """Text that cannot be prepared, or a folder that is no prepared corpus, or a damaged one."""
 
 
+class EmbeddingError(ElmoError):
+    """Vectors of a corpus that cannot be computed or written, or remains of another run."""
+
+
 class TrainingError(ElmoError):
     """A training that cannot go on."""
 

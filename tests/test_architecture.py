@@ -37,12 +37,24 @@ ARROWS: dict[str, set[str]] = {
     "bilm": GROUND,
     "catalogue": GROUND,
     "formats": {"bilm", "catalogue", *GROUND},
-    "pretraining": {"formats", "bilm", *GROUND},
+    "text": GROUND,
+    "pretraining": {"text", "formats", "bilm", *GROUND},
     "pipeline": {"formats", "bilm", *GROUND},
+    "embedding": {"pipeline", "text", "formats", "bilm", *GROUND},
     "visual": {"pipeline", "pretraining", *GROUND},
-    "cli": {"visual", "pipeline", "pretraining", "formats", "catalogue", "bilm", *GROUND},
+    "cli": {
+        "visual",
+        "embedding",
+        "pipeline",
+        "pretraining",
+        "text",
+        "formats",
+        "catalogue",
+        "bilm",
+        *GROUND,
+    },
     "__main__": {"cli"},
-    "__init__": {"visual", "pipeline", "formats", "bilm", *GROUND},
+    "__init__": {"visual", "embedding", "pipeline", "formats", "bilm", *GROUND},
 }
 # The one arrow back: `BiLM.from_pretrained` and `save` import it when they are called.
 BACK = ("bilm.bilm", "formats")
@@ -55,7 +67,16 @@ APART = (
     ("pretraining.run", "pretraining.report"),
 )
 SPACY = {"spacy", "thinc", "srsly", "wasabi", "weasel"}
-SPACY_ROOMS = ("pipeline", "visual", "cli", "pretraining.corpus")
+SPACY_ROOMS = (
+    "pipeline",
+    "visual",
+    "cli",
+    "pretraining.corpus",
+    "embedding.docs",
+    "embedding.source",  # the type of a pipeline that it is given
+    "embedding.embed",
+    "embedding.distill",
+)
 SUBROOMS = ("bilm", "formats", "pretraining", "pipeline")
 
 

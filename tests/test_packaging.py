@@ -46,6 +46,12 @@ def sources() -> set[str]:
     return {str(path.relative_to(ROOT)) for path in paths}
 
 
+def assets() -> set[str]:
+    """Files of the pages that pictures are written into."""
+    paths = (ROOT / "spacy_elmo" / "visual" / "assets").iterdir()
+    return {str(path.relative_to(ROOT)) for path in paths}
+
+
 def compiled(names: set[str]) -> set[str]:
     """Of the names of files, those of a compiled extension."""
     return {name for name in names if name.endswith((".so", ".pyd"))}
@@ -100,6 +106,7 @@ def test_wheel_contents(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert modules() <= names
     assert sources() <= names
+    assert assets() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
     assert {"spacy_elmo/py.typed", "spacy_elmo/catalogue/models.json"} <= names
     for path in (ROOT / "spacy_elmo" / "models").rglob("*"):
@@ -115,6 +122,7 @@ def test_sdist_contents(dist):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert modules() <= names
     assert sources() <= names
+    assert assets() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
     assert not compiled(names)
     assert "spacy_elmo/catalogue/models.json" in names

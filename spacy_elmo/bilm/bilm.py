@@ -14,6 +14,7 @@ from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.context import Neighbours
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.mean import mean_state, mean_vectors
+from spacy_elmo.bilm.padded import pad
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.scoring.language_model import LanguageModel
 from spacy_elmo.bilm.sentences import Words, check_sentences
@@ -222,6 +223,32 @@ class BiLM(LanguageModel):
             beside = Neighbours(np.zeros(len(states), dtype=np.int64), self.config.n_directions)
             found.append(beside.gather(np, states, edges))
         return found
+
+    def padded(
+        self, sentences: Iterable[Words], *, gradients: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Layers of several sentences in one tensor, for one's own PyTorch model.
+
+        Args:
+            sentences: As for `encode`.
+            gradients: Take the way with gradients, for training the language model, too; otherwise
+                the fast one of `encode`.
+
+        Returns:
+            The layers, zeros behind the end of each sentence, *Shape:* (n_outputs, n_sentences,
+            n_tokens, width); and where there are words, boolean, *Shape:* (n_sentences, n_tokens).
+
+        Raises:
+            ValueError: A sentence is a string or a token, or holds something else than words.
+        """
+        words = check_sentences(sentences)
+        if gradients:
+            rows = self.forward(words)
+        else:
+            empty = np.zeros((self.config.n_outputs, 0, self.config.width), dtype=np.float32)
+            arrays = np.concatenate([empty, *self.encode(words)], axis=1)
+            rows = torch.from_numpy(arrays).to(self.device)
+        return pad(rows, list(map(len, words)))
 
     def warm_up(self, sentences: Iterable[Words]) -> None:
         """Read running text, and make the state it leaves the one every sentence starts from.

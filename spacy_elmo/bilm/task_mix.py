@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from spacy_elmo.fields import check_fields, is_finite
 @dataclass(frozen=True)
 class TaskMix:
     """Weights of the layers and a factor, as an AllenNLP model learned them for its task.
+
+    `weights, gamma = mix` takes it apart.
 
     Attributes:
         weights: Share of each layer, the token layer first: what the softmax gave, in sum 1.
@@ -29,6 +31,9 @@ class TaskMix:
             raise ValueError(f"weights is {weights!r}: expected numbers, none negative")
         if not is_finite(self.gamma):
             raise ValueError(f"gamma is {self.gamma!r}: expected a finite number")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.weights, self.gamma))
 
     def to_dict(self) -> dict[str, Any]:
         """The mix as plain, JSON-able values."""

@@ -28,6 +28,8 @@ COMMANDS = (
     "pretrain",
     "evaluate",
     "score",
+    "embed",
+    "distill",
     "init-config",
     "render",
 )

@@ -68,15 +68,15 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
     msg.table({**rows, "Licences": named or "none is named"} | published(weights), divider=False)
     for mix in lm.task_mixes:
         typer.echo(f"\n{mix_lines(mix)}")
-    path = find_card(weights)
-    if path is not None:
-        typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
+    found = find_card(weights)
+    if found is not None:
+        typer.echo(f"\n{found.read_text('utf-8-sig')}" if card else f"\nCard: {found}")
     elif card:
         typer.echo(f"\nNo card ({CARD}) beside these weights.")
 
 
 def versions() -> dict[str, str]:
-    """The versions, and the kernel in use, that a bug report should name."""
+    """The versions, and the kernels in use, that a bug report should name."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -86,18 +86,18 @@ def versions() -> dict[str, str]:
             rows[package] = version(package)
         except PackageNotFoundError:
             rows[package] = "not installed"
-    rows["LSTM cell"] = kernel()
-    return rows
+    return rows | kernels()
 
 
-def kernel() -> str:
-    """What computes the cells of an LSTM layer on this machine, and what could."""
+def kernels() -> dict[str, str]:
+    """What each kernel's work is done by on this machine, and what could do it."""
     from spacy_elmo.bilm.kernels import loader
+    from spacy_elmo.bilm.kernels.overview import kernels_in_use
 
     offered = loader.offered()
-    if not offered:
-        return "PyTorch (the compiled kernels were not built)"
-    return f"{loader.in_use() or 'PyTorch'} (the processor offers {', '.join(offered)})"
+    there = f"the processor offers {', '.join(offered)}"
+    note = there if offered else "the compiled kernels were not built"
+    return {name: f"{used or 'PyTorch'} ({note})" for name, used in kernels_in_use().items()}
 
 
 def describe(lm: BiLM) -> dict[str, str]:

@@ -46,8 +46,8 @@ def prepare(
 
     from spacy_elmo.pretraining.corpus.counts import COUNTS
     from spacy_elmo.pretraining.corpus.prepare import prepare as run
-    from spacy_elmo.pretraining.corpus.reading import check_inputs, total_bytes
     from spacy_elmo.pretraining.report.meter import Meter
+    from spacy_elmo.text.reading import check_inputs, total_bytes
 
     total = total_bytes(check_inputs(inputs, tokenized))
     with Meter(total) as meter:

@@ -140,7 +140,7 @@ def _pipeline(path: str | None, lang: str, weights: str, *, score: bool) -> Lang
         raise ValueError(f"language {lang!r}: {error}") from error
     nlp.add_pipe("sentencizer")
     config: dict[str, Any] = {"model": {"weights": weights}}
-    if score and "score" in nlp.get_factory_meta("elmo").default_config:
+    if score:
         config["score"] = True
     nlp.add_pipe("elmo", config=config)
     return nlp
@@ -166,9 +166,9 @@ def _docs(nlp: Language, inputs: list[str], tokenized: bool) -> Iterator[Doc]:
 
     from spacy.tokens import Doc
 
-    from spacy_elmo.pretraining.corpus.reading import check_inputs, read_blocks
-    from spacy_elmo.pretraining.corpus.records import read_records
     from spacy_elmo.pretraining.corpus.segmentation import read_docs
+    from spacy_elmo.text.reading import check_inputs, read_blocks
+    from spacy_elmo.text.records import read_records
 
     def unread() -> Iterator[str | Doc]:
         for block in read_blocks(check_inputs(inputs, tokenized)):

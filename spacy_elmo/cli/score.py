@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
     from spacy_elmo.pipeline.scoring import DocScores
-    from spacy_elmo.pretraining.corpus.reading import Kind
+    from spacy_elmo.text.reading import Kind
 
 FORMATS = ("tsv", "jsonl")
 COLUMNS = ("entry", "token", "text", "surprisal", "surprisal_backward", "unknown")
@@ -60,8 +60,8 @@ def score(
     from spacy_elmo.files import new_file
     from spacy_elmo.pipeline.scoring import score_docs
     from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
-    from spacy_elmo.pretraining.corpus.reading import check_inputs
     from spacy_elmo.pretraining.run.distributed import usable_device
+    from spacy_elmo.text.reading import check_inputs
 
     suffix = "tsv" if output is None else output.suffix.lower().removeprefix(".")
     chosen = file_format or (suffix if suffix in FORMATS else "tsv")
@@ -100,9 +100,9 @@ def _docs(inputs: Iterable[tuple[str, Kind]], nlp: Language, counts: Counter[str
     """The entries as Docs with sentences: paragraphs, sentences of words, Docs of files."""
     from spacy.pipeline import Sentencizer
 
-    from spacy_elmo.pretraining.corpus.reading import read_blocks
-    from spacy_elmo.pretraining.corpus.records import read_records
     from spacy_elmo.pretraining.corpus.segmentation import read_docs
+    from spacy_elmo.text.reading import read_blocks
+    from spacy_elmo.text.records import read_records
 
     find_sentences = Sentencizer()
     for block in read_blocks(inputs):

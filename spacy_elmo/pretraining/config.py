@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spacy_elmo.bilm.config import LARGEST_TABLE, BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.limits import LARGEST_TABLE
 from spacy_elmo.fields import check_fields, short
 from spacy_elmo.files import expanded
 from spacy_elmo.vocabulary import SPECIAL_WORDS

@@ -127,16 +127,18 @@ def _picture(
     top = (34.0 if options.title else 0.0) + head
 
     parts = [text(0, 13, options.title, size=16, bold=True)] if options.title else []
-    for k, item in enumerate(items):
+    for k in range(n):
         y = top + at[k] + cell / 2 + font * 0.36
         number = str(k + 1)
         parts += _label(labels[k], left - 12 - after, left - 12, y, font, is_concordance)
         x = left + at[k] + cell / 2
         if short:
-            parts.append(text(x + 4, top - 6, labels[k].word, size=font, turn=-90))
+            if after <= cell:  # characters of Chinese or Japanese, say
+                parts.append(text(x, top - 6, labels[k].word, anchor="middle", size=font))
+            else:
+                parts.append(text(x + 4, top - 6, labels[k].word, size=font, turn=-90))
         else:
             parts.append(text(x, top - 8, number, anchor="middle", look="soft", size=10))
-        del item
     for start, end in zip([0, *starts], [*starts, n], strict=True):
         group = items[start].group
         if group is None:

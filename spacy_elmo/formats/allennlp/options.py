@@ -17,7 +17,8 @@ from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import read_json
 
 FOLDER = "fta"
-_KINDS = ("options_file", "weight_file")
+_OPTIONS = "options_file"
+_KINDS = (_OPTIONS, "weight_file")
 _EMBEDDERS = "token_embedders"
 
 
@@ -48,22 +49,49 @@ def find_options(folder: Path, config: Mapping[str, Any], module: str) -> Option
     Raises:
         WeightsError: For options that are no JSON, and for several that could be meant.
     """
-    files = {_words(key): file for key, file in _archived(folder)}
-    if (archived := _of_module(files, module, folder)) is not None:
-        return Options(str(archived), read_json(archived, error=WeightsError))
-    named = {
-        _words(key): value for key, value in named_files(config) if _words(key)[-1] == _KINDS[0]
-    }
-    weights = {
-        (*_words(key)[:-1], _KINDS[0]): value
-        for key, value in named_files(config)
-        if _words(key)[-1] == _KINDS[1]
-    }
-    for addresses in (named, weights):
-        address = _of_module(addresses, module, folder)
+    places = _places(folder, config)
+    own = _of_module(places, module)
+    if own is not None:
+        return _read(own)
+    found = [_read(place) for place in places.values()]
+    if any(options.values != found[0].values for options in found):
+        names = ", ".join(".".join(words) for words in places)
+        what = f"has options of several models ({names}), and none is clearly that of {module!r}"
+        raise problem(folder, what, "Give the path of the right one as `options`")
+    return found[0] if found else Options("")
+
+
+@dataclass
+class _Place:
+    """What a model has for one of its ELMos: the options themselves, and two addresses."""
+
+    archived: Path | None = None
+    options: str | None = None
+    weights: str | None = None
+
+
+def _places(folder: Path, config: Mapping[str, Any]) -> dict[tuple[str, ...], _Place]:
+    """What there is for each ELMo, by the words of its place in the config."""
+    found: dict[tuple[str, ...], _Place] = {}
+    for key, file in _archived(folder):
+        found.setdefault(_words(key)[:-1], _Place()).archived = file
+    for key, address in named_files(config):
+        *words, kind = _words(key)
+        place = found.setdefault(tuple(words), _Place())
+        if kind == _OPTIONS:
+            place.options = address
+        else:
+            place.weights = address
+    return found
+
+
+def _read(place: _Place) -> Options:
+    if place.archived is not None:
+        return Options(str(place.archived), read_json(place.archived, error=WeightsError))
+    for address in (place.options, place.weights):
         if address is not None and (values := options_of_address(address)) is not None:
             return Options(f"the options of {address} (catalogue)", values)
-    return Options(_of_module(named, module, folder) or "")
+    return Options(place.options or "")
 
 
 def options_of_address(address: str) -> Mapping[str, Any] | None:
@@ -79,14 +107,12 @@ def options_of_address(address: str) -> Mapping[str, Any] | None:
 def settings_of(config: Mapping[str, Any], module: str) -> Mapping[str, Any]:
     """The part of a config that describes an ELMo, {} if it is not clear which."""
     found = {
-        _words(f"{'.'.join(path)}.{_KINDS[0]}"): node
+        _words(f"{'.'.join(path)}.{_OPTIONS}")[:-1]: node
         for path, node in _nodes(config)
         if any(f"{kind}{s}" in node for kind in _KINDS for s in ("", "s"))
     }
-    try:
-        return _of_module(found, module, Path()) or {}
-    except WeightsError:
-        return {}
+    own: Mapping[str, Any] | None = _of_module(found, module)
+    return own or {}
 
 
 def named_files(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -116,7 +142,7 @@ def _nodes(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping
 def _archived(folder: Path) -> Iterator[tuple[str, Path]]:
     fta = folder / FOLDER
     for file in sorted(fta.iterdir()) if fta.is_dir() else ():
-        if _KINDS[0] in file.name and file.is_file():
+        if _OPTIONS in file.name and file.is_file():
             yield file.name, file
 
 
@@ -134,15 +160,10 @@ def _words(key: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _of_module(found: Mapping[tuple[str, ...], Any], module: str, folder: Path) -> Any:
-    """What belongs to a module, of what there is for all of a model; None: nothing there is."""
+def _of_module(found: Mapping[tuple[str, ...], Any], module: str) -> Any:
+    """What belongs to a module, of what there is for all: what bears its name, or the only one."""
     parts = [part.removeprefix("_").removeprefix("token_embedder_") for part in module.split(".")]
-    for words in (parts, parts[:-1]):  # an embedder holds its ELMo as `_elmo`
-        if words and (*words, _KINDS[0]) in found:
-            return found[(*words, _KINDS[0])]
-    values = list(found.values())
-    if len(values) > 1 and any(value != values[0] for value in values):
-        names = ", ".join(".".join(words) for words in found)
-        what = f"has options of several models ({names}), and none is clearly that of {module!r}"
-        raise problem(folder, what, "Give the path of the right one as `options`")
-    return values[0] if values else None
+    for words in (tuple(parts), tuple(parts[:-1])):  # an embedder holds its ELMo as `_elmo`
+        if words and words in found:
+            return found[words]
+    return next(iter(found.values())) if len(found) == 1 else None

@@ -15,7 +15,7 @@ from spacy_elmo.formats.blocks import read_tensors
 from spacy_elmo.formats.generation import unchanged
 from spacy_elmo.formats.hdf5.companions import beside
 from spacy_elmo.formats.hdf5.names import Spelling
-from spacy_elmo.formats.tensorflow.bundle import Bundle, read_index
+from spacy_elmo.formats.tensorflow.bundle import INDEX, Bundle, read_index
 from spacy_elmo.formats.tensorflow.find import find_index, looks_like_one
 from spacy_elmo.formats.tensorflow.reader import BIAS, DTYPES, EMBEDDING, WEIGHT
 from spacy_elmo.formats.tensorflow.variables import SPELLINGS, Variables, network_variables
@@ -63,9 +63,14 @@ def read(
 
 
 def _index(path: Path) -> Path | None:
+    """The index of the checkpoint beside HDF5 weights; other things also end in .index."""
     folder = path if path.is_dir() else path.parent
     try:
-        return find_index(folder) if looks_like_one(folder) else None
+        index = find_index(folder) if looks_like_one(folder) else None
+        if index is None or index.parent != folder:
+            return None
+        data = f"{index.name.removesuffix(INDEX)}.data-"
+        return index if any(file.name.startswith(data) for file in folder.iterdir()) else None
     except (ElmoError, OSError):
         return None
 

@@ -18,10 +18,10 @@ from spacy_elmo.pretraining.corpus.checks import META_FILE
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.partial import partial_folder
 from spacy_elmo.pretraining.corpus.ranking import order_types
-from spacy_elmo.pretraining.corpus.reading import check_inputs, read_blocks
 from spacy_elmo.pretraining.corpus.running_text import RunningText
 from spacy_elmo.pretraining.corpus.segmentation import Settings
 from spacy_elmo.pretraining.corpus.workers import segment_blocks
+from spacy_elmo.text.reading import check_inputs, read_blocks
 from spacy_elmo.vocabulary import VOCABULARY_FILE, read_vocabulary
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_elmo.errors import CorpusError
-from spacy_elmo.pretraining.corpus.reading import Block
-from spacy_elmo.pretraining.corpus.records import read_records
+from spacy_elmo.text.reading import Block
+from spacy_elmo.text.records import read_records
 from spacy_elmo.types import Bools, Ints
 from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 

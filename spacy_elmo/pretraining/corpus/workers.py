@@ -12,8 +12,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
-from spacy_elmo.pretraining.corpus.reading import Block
 from spacy_elmo.pretraining.corpus.segmentation import Segmented, Segmenter, Settings
+from spacy_elmo.text.reading import Block
 
 Result = tuple[list[Segmented], Counter[str]]
 

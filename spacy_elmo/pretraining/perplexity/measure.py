@@ -12,14 +12,14 @@ from spacy_elmo.errors import CorpusError
 from spacy_elmo.files import expanded
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
-from spacy_elmo.pretraining.corpus.opening import open_text
 from spacy_elmo.pretraining.corpus.prepare import prepare
-from spacy_elmo.pretraining.corpus.reading import OTHER_THAN_PLAIN, check_inputs
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
     running_perplexity,
     sentence_perplexity,
 )
+from spacy_elmo.text.opening import open_text
+from spacy_elmo.text.reading import OTHER_THAN_PLAIN, check_inputs
 from spacy_elmo.vocabulary import VOCABULARY_FILE, read_words, write_vocabulary
 
 # How WikiText writes a mark inside a word: ` @-@ ` for `-`, and so on.

@@ -303,9 +303,24 @@ def test_several_languages(tmp_path: Path) -> None:
 def test_options_of_which_none_is_clearly_meant(tmp_path: Path) -> None:
     state = elmo_state(weights_of(OPTIONS), "_something.else")
     fta = {"model.a.options_file": OPTIONS, "model.b.options_file": changed(cell_clip=5)}
-    folder = write_model(tmp_path / "m", state, fta=fta)
+    folder = write_model(tmp_path / "m", state, fta=fta, described=config("a"))
     with pytest.raises(WeightsError, match=r"has options of several models .* as `options`"):
         load(folder)
+    # Where all say the same it does not matter.
+    fta = dict.fromkeys(fta, changed(cell_clip=5))
+    write_model(folder, state, fta=fta, described=config("a"))
+    assert load(folder).config.cell_clip == 5
+
+
+def test_options_of_another_elmo_are_not_taken(two: Path) -> None:
+    """Only one of two was archived with its options: the other has an address that is unknown."""
+    (two / "fta/model.text_field_embedder.token_embedders.ab.options_file").rename(
+        two / "fta/model.text_field_embedder.token_embedders.a.options_file"
+    )
+    assert load(f"{two}#text_field_embedder.token_embedder_a").config.cell_clip == 5
+    lm = load(f"{two}#text_field_embedder.token_embedder_ab")
+    assert lm.config.cell_clip == 3
+    assert "(y/options.json in its config)" in lm.notes[0]
 
 
 def test_a_bilm_without_an_elmo_around_it(tmp_path: Path) -> None:
@@ -346,6 +361,8 @@ def test_mixes(tmp_path: Path) -> None:
     first, second = lm.task_mixes
     assert first.weights == pytest.approx((0.25, 0.25, 0.5))
     assert (first.gamma, first.layer_norm) == (2.0, True)
+    weights, gamma = first
+    assert (weights, gamma) == (first.weights, first.gamma)
     assert second == TaskMix((0.0, 1.0, 0.0), 0.5, layer_norm=True)
     for target in ("native", "half"):
         lm.save(tmp_path / target, dtype="float16" if target == "half" else "float32")

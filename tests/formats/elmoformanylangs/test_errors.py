@@ -190,7 +190,7 @@ def test_bombs(folder: Path) -> None:
     assert "two members of one name" in error(folder, "encoder.pkl")
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data(), name=st.sampled_from(FILES), legacy=st.booleans())
 def test_damaged_anywhere(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, name: str, legacy: bool

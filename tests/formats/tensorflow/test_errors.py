@@ -206,7 +206,7 @@ def test_an_empty_index_and_one_that_is_too_large(
     assert "it does not end as a table does" in error(folder)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(data=st.data(), shard=st.sampled_from([None, 0, 1]))
 def test_damaged_anywhere(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, shard: int | None

@@ -287,3 +287,14 @@ def test_a_checkpoint_of_another_model_adds_nothing(both: Path, kind: str) -> No
         assert note.startswith("the checkpoint model.ckpt-240.index beside it is left out: ")
         shown = CliRunner().invoke(app, ["info", str(given)])
         assert "is left out" in " ".join(shown.output.split())
+
+
+def test_what_is_no_checkpoint_is_not_looked_at(both: Path) -> None:
+    (both / "checkpoint").unlink()
+    (both / "words.index").write_bytes(b"of something else")
+    for path in both.glob("model.ckpt*"):
+        path.unlink()
+    for given in (both, both / "elmo.hdf5"):
+        lm = load(given)
+        assert lm.softmax is None
+        assert lm.notes == ()

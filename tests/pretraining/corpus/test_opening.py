@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 
 from spacy_elmo.errors import CorpusError
-from spacy_elmo.pretraining.corpus import opening, reading
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
+from spacy_elmo.text import opening, reading
 
 WORDS = ["die Größe zählt .", "日本 語 🙂 !"]
 TEXT = "\n".join(WORDS) + "\n"

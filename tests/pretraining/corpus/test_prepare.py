@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
-from spacy_elmo.pretraining.corpus import reading
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
-from spacy_elmo.pretraining.corpus.reading import Block
 from spacy_elmo.pretraining.corpus.segmentation import Segmenter, Settings
+from spacy_elmo.text import reading
+from spacy_elmo.text.reading import Block
 from spacy_elmo.vocabulary import read_words, write_vocabulary
 
 TEXT = """\

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from spacy_elmo.pretraining.corpus import reading, running_text
+from spacy_elmo.pretraining.corpus import running_text
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
-from spacy_elmo.pretraining.corpus.reading import Block
 from spacy_elmo.pretraining.corpus.segmentation import Settings
 from spacy_elmo.pretraining.corpus.workers import segment_blocks
+from spacy_elmo.text import reading
+from spacy_elmo.text.reading import Block
 
 TEXT = "The cat sat. It slept!\n\nA d\xf6g (big) came in 1999; it b\xe4rked.\n" * 40
 
@@ -75,7 +76,7 @@ def test_number_of_processes(tmp_path: Path, n_process: int) -> None:
 
 SCRIPT = """
 import signal, sys
-from spacy_elmo.pretraining.corpus import reading
+from spacy_elmo.text import reading
 from spacy_elmo.pretraining.corpus.prepare import prepare
 if __name__ == "__main__":
     # What a shell starts in the background ignores it, and so does all that is started from there.

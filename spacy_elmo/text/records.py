@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import groupby
 
 from spacy_elmo.errors import CorpusError
-from spacy_elmo.pretraining.corpus.reading import Block
+from spacy_elmo.text.reading import Block
 
 _CONLLU_ID = re.compile(r"\d+([-.]\d+)?")
 
@@ -41,7 +41,7 @@ def read_records(block: Block, counts: Counter[str]) -> list[list[Record]]:
             records.extend(found)
         return [list(group) for _, group in groupby(records, key=type)]
     if block.kind == "conllu":
-        return [_read_conllu(lines, block)]
+        return [read_conllu(lines, block)]
     stripped = list(filter(None, map(str.strip, lines)))
     counts["empty_lines"] += len(lines) - len(stripped)
     if block.kind == "tokens":
@@ -72,8 +72,25 @@ def decode_lines(data: bytes, counts: Counter[str]) -> list[str]:
 
 
 def _read_json(line: str, where: str, counts: Counter[str]) -> list[Record]:
+    record = read_json_line(line, where, counts)
+    if isinstance(record, str):
+        return list(filter(None, map(str.strip, record.split("\n"))))
+    return [record] if record else []
+
+
+def read_json_line(line: str, where: str, counts: Counter[str]) -> Record:
+    """The text or the words in a line of JSONL; an empty text for a line without anything.
+
+    Args:
+        line: The line.
+        where: Its file and number, for messages.
+        counts: Added to: `undecodable_bytes`.
+
+    Raises:
+        CorpusError: If it is no object with a string `text` or a list of strings `tokens`.
+    """
     if not line.strip():
-        return []
+        return ""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -81,10 +98,10 @@ def _read_json(line: str, where: str, counts: Counter[str]) -> list[Record]:
     if isinstance(record, dict):
         text, words = record.get("text"), record.get("tokens")
         if words and isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return [[_encodable(word, counts) for word in words]]
+            return [_encodable(word, counts) for word in words]
         # Other tools describe each token by an object, beside the text.
         if isinstance(text, str):
-            return list(filter(None, map(str.strip, _encodable(text, counts).split("\n"))))
+            return _encodable(text, counts)
         if words == []:
             return []
     raise CorpusError(
@@ -92,8 +109,16 @@ def _read_json(line: str, where: str, counts: Counter[str]) -> list[Record]:
     )
 
 
-def _read_conllu(lines: list[str], block: Block) -> list[Record]:
-    """The sentences of whole blocks of CoNLL-U: their words, as syntax counts them."""
+def read_conllu(lines: list[str], block: Block) -> list[Record]:
+    """The sentences of whole blocks of CoNLL-U: their words, as syntax counts them.
+
+    Args:
+        lines: The lines of the block, decoded.
+        block: The block, for messages.
+
+    Raises:
+        CorpusError: For a line without the columns of CoNLL-U.
+    """
     sentences: list[Record] = []
     words: list[str] = []
     for number, line in enumerate(lines, block.first_line):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from spacy_elmo.errors import CorpusError
-from spacy_elmo.pretraining.corpus.foreign import foreign
+from spacy_elmo.text.foreign import foreign
 
 FIRST_BYTES = 1 << 16
 """Bytes by which an input is judged."""

@@ -1,4 +1,4 @@
-"""Input files to blocks of whole lines, for the workers of `prepare`.
+"""Input files to blocks of whole lines, for `prepare` and `embed`.
 
 Files are opened here, in one process, so that compressed files and pipes are read once, in order,
 and the blocks (hence the prepared corpus) do not depend on the number of workers.
@@ -14,8 +14,8 @@ from typing import Literal
 
 from spacy_elmo.errors import CorpusError
 from spacy_elmo.files import expanded
-from spacy_elmo.pretraining.corpus.foreign import FOREIGN_SUFFIXES
-from spacy_elmo.pretraining.corpus.opening import COMPRESSIONS, Readable, open_text
+from spacy_elmo.text.foreign import FOREIGN_SUFFIXES
+from spacy_elmo.text.opening import COMPRESSIONS, Readable, open_text
 
 Kind = Literal["text", "tokens", "jsonl", "conllu", "docs"]
 

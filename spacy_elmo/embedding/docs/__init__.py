@@ -1,0 +1,1 @@
+"""Where spaCy splits the entries: a tokenizer, or a saved pipeline."""
