@@ -1,20 +1,31 @@
 # make demo   a first look: contextual vectors tell the senses of a word apart
-# make test   linters, types, the whole test suite
-# make bench  the tables of the README's performance section (ARGS="--full" for every size)
+# make check  linters, types, and the tests that show the numbers and the contract; < 2 minutes
+# make test   linters, types, all tests but the long ones: what CI runs; < 10 minutes on two cores
+# make soak   the long tests: trainings killed many times, whole projects, wheels; about 15 minutes
+# make bench  the tables of the performance section, and this package against an earlier commit of it
+#             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
+# make docs   the documentation site, in site/; needs no network
 #
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
 #                  numpy and safetensors only (pytest, hypothesis and pytest-timeout for the tests)
 # make gpu-unpack  the weights that came back, as a native directory
 #
-# Each of the first three, and gpu-pack and gpu-unpack, creates .venv with the pinned versions of constraints.txt when it is not there yet.
+# make help   this text
+#
+# All but gpu and help make .venv with the pinned versions of constraints.txt when it is not there
+# yet, which takes some minutes more.
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff
+# Numbers of the original implementations and of the oracle, files there and back and of earlier
+# versions, the component and what it puts on Docs.
+CHECKS = tests/goldens tests/bilm tests/reference tests/formats/test_round_trips.py tests/compat \
+	tests/pipeline/test_component.py tests/pipeline/doc
+TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff sphinx myst-parser furo
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
@@ -26,19 +37,33 @@ CORPUS ?= corpus/train
 HELDOUT ?= corpus/heldout
 MODEL ?= build/en_elmo_md
 
-.PHONY: demo test bench gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
+.PHONY: demo check test soak lint help bench docs gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(ARGS)
 
-test: $(VENV)/.test-tools
+check: $(VENV)/.test-tools lint
+	$(BIN)/pytest -q $(CHECKS) $(ARGS)
+
+test: $(VENV)/.test-tools lint
+	$(BIN)/pytest $(ARGS)
+
+soak: $(VENV)/.test-tools
+	$(BIN)/pytest -m soak $(ARGS)
+
+lint: $(VENV)/.test-tools
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest $(ARGS)
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.test-tools
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
 
 gpu: gpu-test gpu-bench gpu-train
 

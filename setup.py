@@ -1,6 +1,7 @@
 """Package metadata with open version ranges; the versions tested against are in constraints.txt."""
 
 import ast
+import re
 import sysconfig
 from pathlib import Path
 
@@ -21,9 +22,21 @@ def version() -> str:
     raise RuntimeError("spacy_elmo/__init__.py sets no __version__")
 
 
+def address() -> str:
+    """The public address of the repository, from pyproject.toml; empty until it has one."""
+    path = HERE / "pyproject.toml"
+    found = re.search(r'^address = "(.*)"', path.read_text("utf8") if path.exists() else "", re.M)
+    return found[1].rstrip("/") if found else ""
+
+
 def readme() -> str:
+    """The README, whose links lead into the repository where its address is known."""
     path = HERE / "README.md"
-    return path.read_text("utf8") if path.exists() else ""
+    text = path.read_text("utf8") if path.exists() else ""
+    if address():
+        text = re.sub(r"!\[(.*?)\]\((?!http)", rf"![\1]({address()}/raw/main/", text)
+        text = re.sub(r"(?<!!)\[([^\]]*)\]\((?!http|#)", rf"[\1]({address()}/blob/main/", text)
+    return text
 
 
 class BuildKernels(build_ext):
@@ -47,13 +60,16 @@ setup(
     description="ELMo in spaCy: contextual token vectors from bidirectional language models",
     long_description=readme(),
     long_description_content_type="text/markdown",
+    url=address() or None,
     author="spacy-elmo contributors",
     license_expression="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["spacy_elmo", "spacy_elmo.*"]),
     package_data={
         "spacy_elmo": ["py.typed", "models/**/*"],
+        "spacy_elmo.catalogue": ["*.json"],
         "spacy_elmo.bilm.kernels": ["*.c", "*.h", "*.pyi"],
+        "spacy_elmo.visual": ["assets/*"],
     },
     # Optional: where nothing can be compiled, PyTorch does the same work, more slowly.
     ext_modules=[
@@ -89,8 +105,10 @@ setup(
     ],
     extras_require={
         "ray": ["ray[data]>=2.9"],
+        "docs": ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.1"],
         "parquet": ["pyarrow>=14"],
         "plot": ["matplotlib>=3.7"],
+        "tensorflow": ["crc32c>=2.3"],
     },
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import caching, memory, pipeline, scaling, throughput, training
+from benchmarks import caching, comparison, memory, pipeline, scaling, throughput, training
 from benchmarks.measure import machine
 from benchmarks.report import Report
 from benchmarks.text import DEFAULT_FOLDER, read_text
 
-PARTS = ("throughput", "pipeline", "memory", "scaling", "training", "caching")
+PARTS = ("throughput", "pipeline", "memory", "scaling", "training", "caching", "comparison")
 
 
 def main() -> None:
@@ -42,6 +42,8 @@ def main() -> None:
         training.measure(report, text, 15 if arguments.full else 7)
     if "caching" in parts:
         caching.measure(report, text, everything if arguments.full else 1000)
+    if "comparison" in parts:
+        comparison.measure(report, arguments.text, 9 if arguments.full else 5)
     print()
     print(report.markdown())
     if arguments.json is not None:

@@ -2,7 +2,7 @@
 root of a checkout.
 
 Word senses: `coarsewsd`, `wic`, `random_pairs`, `contexts` (beside other kinds of vectors). Layers:
-`probe`. Pipelines with and without the language model: `rows` makes every `row`, `table` prints
-them. Pretraining: `training_study`. The rest is what these share: `encoders`, `readers`, `tasks`,
-`report`.
+`probe`. Grammar: `blimp`. Pipelines with and without the language model: `rows` makes every `row`,
+`table` prints them. Pretraining: `training_study`. The rest is what these share: `encoders`,
+`readers`, `tasks`, `report`.
 """

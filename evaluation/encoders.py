@@ -39,7 +39,10 @@ Encoder = Callable[[Sequence[Marked]], dict[Variant, Floats]]
 
 @dataclass(frozen=True)
 class ElmoEncoder:
-    """Every layer of a biLM and their plain average, each as it is and centred.
+    """Every layer of a biLM, their plain average, and the context: as they are and centred.
+
+    The context is what stands around a word, the top layer's states of its neighbours; the mean of
+    that layer centres it.
 
     mean: *Shape:* (n_outputs, width).
     """
@@ -51,18 +54,34 @@ class ElmoEncoder:
     def __call__(self, marked: Sequence[Marked]) -> dict[Variant, Floats]:
         """Encode each sentence, and keep the layers of its word."""
         found = self.lm.stream(words for words, _ in marked)
-        parts = [layers[:, word.place] for word, layers in zip(marked, found, strict=True)]
-        layers = np.stack(parts, axis=1)
-        return self.variants(layers)
+        edges = self.lm.encoder.edges(self.lm)[-1]
+        parts, around = [], []
+        for word, layers in zip(marked, found, strict=True):
+            parts.append(layers[:, word.place])
+            around.append(beside(layers[-1], edges, word.place, self.lm.config.projection_dim))
+        return self.variants(np.stack(parts, axis=1), np.stack(around))
 
-    def variants(self, layers: Floats) -> dict[Variant, Floats]:
-        """layers: *Shape:* (n_outputs, n_words, width)."""
+    def variants(self, layers: Floats, context: Floats) -> dict[Variant, Floats]:
+        """layers: *Shape:* (n_outputs, n_words, width). context: *Shape:* (n_words, width)."""
         names = ["token layer", *(f"layer {k}" for k in range(1, len(layers)))]
         result: dict[Variant, Floats] = {}
-        for centred, values in ((False, layers), (True, layers - self.mean[:, None])):
+        for centred, mean in ((False, np.zeros_like(self.mean)), (True, self.mean)):
+            values = layers - mean[:, None]
             result |= {Variant(self.name, name, centred): values[k] for k, name in enumerate(names)}
             result[Variant(self.name, "average", centred)] = values.mean(axis=0)
+            result[Variant(self.name, "context", centred)] = context - mean[-1]
         return result
+
+
+def beside(states: Floats, edges: Floats, place: int, half: int) -> Floats:
+    """The states around one word: forwards before it, backwards after it. *Shape:* (width,).
+
+    states: Of a sentence, *Shape:* (n_words, width). edges: At its ends. half: Width of a
+    direction.
+    """
+    before = states[place - 1] if place else edges
+    after = states[place + 1] if place + 1 < len(states) else edges
+    return np.concatenate([before[:half], after[half:]])
 
 
 def elmo_encoders(

@@ -1,21 +1,27 @@
 """Contextual vectors tell the senses of a word apart.
 
-    python examples/demo.py [WEIGHTS]
+    python examples/demo.py [WEIGHTS] [FOLDER]
 
 Reads sentences with the word "bank" in four senses, and finds for each occurrence the other one
 with the most similar vector. A static vector cannot do that: to it, all of them are the same.
-WEIGHTS is a name or a path; left out, it is the packaged English model.
+Then writes a page on which these and some other words of several senses can be looked up, each
+occurrence with its neighbours. WEIGHTS is a name or a path; left out, it is the packaged English
+model. FOLDER is where the page is written to; left out, it is build/demo.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import spacy
+from spacy.language import Language
 from spacy.tokens import Token
 from wasabi import msg
 
-from spacy_elmo import WeightsError
+from spacy_elmo import WeightsError, visual
+
+ROOT = Path(__file__).parents[1]
 
 WORD = "bank"
 SENTENCES = {
@@ -50,8 +56,8 @@ SENTENCES = {
 }
 
 
-def main(weights: str = "en_elmo_sm") -> None:
-    """Print the nearest other occurrence of each occurrence, and how many share its sense."""
+def main(weights: str = "en_elmo_sm", folder: str = str(ROOT / "build" / "demo")) -> None:
+    """Print the nearest other occurrence of each occurrence, and write a page to look around on."""
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={"model": {"weights": weights}})
     senses = [sense for sense, texts in SENTENCES.items() for _ in texts]
@@ -76,6 +82,21 @@ def main(weights: str = "en_elmo_sm") -> None:
         f"{same} of {len(tokens)} have their nearest in the same sense "
         f"({same / len(tokens):.0%}; by chance {chance:.0%})."
     )
+    page = write_page(nlp, Path(folder))
+    print(f"\nA page to look up words, their meanings and their neighbours on:\n{page}")
+
+
+def write_page(nlp: Language, folder: Path) -> Path:
+    """Write the explorer of all example sentences, and say where."""
+    lines = (Path(__file__).parent / "senses.tsv").read_text(encoding="utf8").splitlines()
+    texts = [text for each in SENTENCES.values() for text in each]
+    texts += [line.split("\t")[2] for line in lines]
+    options = {"word": WORD, "title": "Words of several senses"}
+    page = visual.render(nlp.pipe(texts), style="explorer", jupyter=False, options=options)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "words.html"
+    path.write_text(str(page), encoding="utf8")
+    return path.resolve()
 
 
 def snippet(token: Token, before: int = 24, after: int = 20) -> str:
@@ -90,7 +111,10 @@ def snippet(token: Token, before: int = 24, after: int = 20) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
+    if "-h" in sys.argv or "--help" in sys.argv:
+        print(__doc__)
+        sys.exit()
+    if len(sys.argv) > 3:
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])

@@ -35,6 +35,9 @@ def main(treebank: str, weights: str = "en_elmo_sm") -> None:
 
 
 if __name__ == "__main__":
+    if "-h" in sys.argv or "--help" in sys.argv:
+        print(__doc__)
+        sys.exit()
     if not 2 <= len(sys.argv) <= 3:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spacy_elmo import visual
     from spacy_elmo.bilm.bilm import BiLM
     from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
     from spacy_elmo.bilm.embedding import ElmoEmbedding
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         CheckpointError,
         CorpusError,
         DamagedCheckpoint,
+        DownloadError,
         ElmoError,
         EmbeddingError,
         TrainingError,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from spacy_elmo.pipeline.doc.storage import trim
     from spacy_elmo.pipeline.hooks import set_hooks
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BiLM",
@@ -38,6 +40,7 @@ __all__ = [
     "CheckpointError",
     "CorpusError",
     "DamagedCheckpoint",
+    "DownloadError",
     "ElmoEmbedding",
     "ElmoError",
     "EmbeddingError",
@@ -51,6 +54,7 @@ __all__ = [
     "set_hooks",
     "similarity_matrix",
     "trim",
+    "visual",
 ]
 
 _HOME = {
@@ -60,6 +64,7 @@ _HOME = {
     "CheckpointError": "spacy_elmo.errors",
     "CorpusError": "spacy_elmo.errors",
     "DamagedCheckpoint": "spacy_elmo.errors",
+    "DownloadError": "spacy_elmo.errors",
     "ElmoEmbedding": "spacy_elmo.bilm.embedding",
     "ElmoError": "spacy_elmo.errors",
     "EmbeddingError": "spacy_elmo.errors",
@@ -73,9 +78,13 @@ _HOME = {
     "similarity_matrix": "spacy_elmo.pipeline.doc.similarity",
     "trim": "spacy_elmo.pipeline.doc.storage",
 }
+# Packages of their own.
+_ROOMS = ("visual",)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
@@ -84,4 +93,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_ROOMS})

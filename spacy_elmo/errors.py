@@ -13,6 +13,10 @@ class WeightsError(ElmoError):
     """Weights that cannot be read or written."""
 
 
+class DownloadError(ElmoError):
+    """A model that could not be downloaded."""
+
+
 class CorpusError(ElmoError):
     """Text that cannot be prepared, or a folder that is no prepared corpus, or a damaged one."""
 

@@ -11,11 +11,13 @@ from typing import Any
 # only where it is meant. Fields of other types are their dataclass's own affair.
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
+    "bool | None": (bool, type(None)),
     "int": (int,),
     "int | None": (int, type(None)),
     "float": (int, float),
     "float | None": (int, float, type(None)),
     "str": (str,),
+    "str | None": (str, type(None)),
 }
 
 
@@ -42,9 +44,9 @@ def check_fields(cls: type[Any], values: Mapping[str, Any], prefix: str = "") ->
         if allowed is None:
             continue
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            raise ValueError(f"{prefix}{name} is {_short(value)}: expected {known[name]}")
+            raise ValueError(f"{prefix}{name} is {short(value)}: expected {known[name]}")
         if float in allowed and value is not None and not is_finite(value):
-            raise ValueError(f"{prefix}{name} is {_short(value)}: expected a finite number")
+            raise ValueError(f"{prefix}{name} is {short(value)}: expected a finite number")
 
 
 def is_finite(value: object) -> bool:
@@ -59,7 +61,7 @@ def is_finite(value: object) -> bool:
         return False
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     """A value for a message: whole, unless it is very long."""
     try:
         text = repr(value)

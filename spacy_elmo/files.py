@@ -5,7 +5,6 @@ What is written appears complete or not at all: it is written aside, flushed to 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 
 from spacy_elmo.aside import aside_name, remove_leftover, workplace
 from spacy_elmo.errors import ElmoError, problem
+from spacy_elmo.exchange import exchange
 
 
 def read_json(path: Path, *, error: type[ElmoError] = ElmoError) -> dict[str, Any]:
@@ -87,9 +87,9 @@ def new_file(path: Path) -> Iterator[Path]:
     with workplace(path) as folder:
         aside = folder / path.name
         yield aside
-        _flush(aside)
+        flush(aside)
         aside.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 @contextmanager
@@ -133,17 +133,17 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
             card, say) are in the new one too. None: nothing of the old one stays.
     """
     for file in new.iterdir():
-        _flush(file)
+        flush(file)
     if own_files is not None and path.exists():
         for file in path.iterdir():
             if file.name not in own_files:
                 link(file, new / file.name)
-    _flush(new)
+    flush(new)
     if not path.exists():
         new.rename(path)
-        _flush(path.parent)
+        flush(path.parent)
         return
-    if _exchange(new, path):
+    if exchange(new, path):
         old = new
     else:
         old = aside_name(path)
@@ -153,7 +153,7 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
         except OSError:
             old.rename(path)
             raise
-    _flush(path.parent)
+    flush(path.parent)
     shutil.rmtree(old)
 
 
@@ -193,12 +193,20 @@ def move_files(new: Path, folder: Path, last: str, own_files: Collection[str] = 
     """
     files = sorted(new.iterdir(), key=lambda file: (file.name == last, file.name))
     for file in files:
-        _flush(file)
+        flush(file)
     for name in {*own_files} - {file.name for file in files}:
         (folder / name).unlink(missing_ok=True)
     for file in files:
         file.replace(folder / file.name)
-    _flush(folder)
+    flush(folder)
+
+
+def expanded(path: str | Path) -> Path:
+    """A path as a user gives it: `~` is the home directory, where there is one of that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def place_of(path: Path) -> Path:
@@ -264,25 +272,7 @@ def _link_file(source: str | Path, target: str | Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-# Of renameat2 (Linux) and renamex_np (macOS): change the places of two names.
-_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Let two directories change places in one step; whether the system could."""
-    names = os.fsencode(first), os.fsencode(second)
-    try:
-        library = ctypes.CDLL(None, use_errno=True)
-        if sys.platform == "darwin":
-            done = library.renamex_np(*names, _RENAME_SWAP)
-        else:
-            done = library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
-    except (AttributeError, OSError, TypeError):  # no such function, or library, here
-        return False
-    return bool(done == 0)
-
-
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Bring a file or directory to disk. Windows opens no directories, and needs it not."""
     if path.is_dir() and os.name == "nt":
         return

@@ -6,6 +6,8 @@ other characters at which Python splits lines (U+2028, form feed, ...).
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -25,6 +27,9 @@ Special = Literal["anywhere", "first"]
 they are the first."""
 
 BYTE_ORDER_MARK = "\ufeff"
+
+# Bytes of a compressed vocabulary: more than any language has words.
+_LARGEST = 2**28
 
 VOCABULARY_FILE = "vocab.txt"
 """Name of the vocabulary in the folder of a corpus or a model."""
@@ -71,7 +76,8 @@ def read_words(path: Path, *, error: type[ElmoError] = ElmoError) -> list[str]:
 
     Args:
         path: The file. Its lines end with a line feed, or with a carriage return and a line feed. A
-            byte order mark at its start is no part of the first word.
+            byte order mark at its start is no part of the first word. One that ends in .gz is
+            decompressed.
         error: The class of the error.
 
     Returns:
@@ -83,7 +89,10 @@ def read_words(path: Path, *, error: type[ElmoError] = ElmoError) -> list[str]:
     if path.exists() and not path.is_file():
         raise problem(path, "cannot be read: it is no file", error=error)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _content(path).decode("utf-8-sig")
+    except (EOFError, zlib.error, gzip.BadGzipFile, OverflowError) as cause:
+        what = f"is no gzip file of words, or is damaged or truncated ({cause})"
+        raise problem(path, what, "Get it anew", error=error) from cause
     except OSError as cause:
         raise problem(path, f"cannot be read: {cause.strerror}", error=error) from cause
     except UnicodeDecodeError as cause:
@@ -94,6 +103,16 @@ def read_words(path: Path, *, error: type[ElmoError] = ElmoError) -> list[str]:
     if words[-1] == "":
         words.pop()
     return words
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix.lower() != ".gz":
+        return path.read_bytes()
+    with gzip.open(path) as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise OverflowError(f"more than {_LARGEST:,} bytes of words")
+    return data
 
 
 def write_vocabulary(

@@ -22,23 +22,39 @@ GROUND = {
     "errors",
     "files",
     "aside",
+    "exchange",
+    "replacing",
     "locks",
     "fork_lock",
+    "home",
     "fields",
     "vocabulary",
+    "languages",
 }
 # What the modules of each top package may import beside each other.
 ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     "bilm": GROUND,
-    "formats": {"bilm", *GROUND},
+    "catalogue": GROUND,
+    "formats": {"bilm", "catalogue", *GROUND},
     "text": GROUND,
     "pretraining": {"text", "formats", "bilm", *GROUND},
     "pipeline": {"formats", "bilm", *GROUND},
     "embedding": {"pipeline", "text", "formats", "bilm", *GROUND},
-    "cli": {"embedding", "pipeline", "pretraining", "text", "formats", "bilm", *GROUND},
+    "visual": {"pipeline", "pretraining", *GROUND},
+    "cli": {
+        "visual",
+        "embedding",
+        "pipeline",
+        "pretraining",
+        "text",
+        "formats",
+        "catalogue",
+        "bilm",
+        *GROUND,
+    },
     "__main__": {"cli"},
-    "__init__": {"embedding", "pipeline", "formats", "bilm", *GROUND},
+    "__init__": {"visual", "embedding", "pipeline", "formats", "bilm", *GROUND},
 }
 # The one arrow back: `BiLM.from_pretrained` and `save` import it when they are called.
 BACK = ("bilm.bilm", "formats")
@@ -53,6 +69,7 @@ APART = (
 SPACY = {"spacy", "thinc", "srsly", "wasabi", "weasel"}
 SPACY_ROOMS = (
     "pipeline",
+    "visual",
     "cli",
     "pretraining.corpus",
     "embedding.docs",

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DEMO = Path(__file__).parents[1] / "examples" / "demo.py"
 
 
@@ -22,6 +24,16 @@ def test_finds_senses_better_than_chance(shared):
     assert figures[2] == "24"
     assert int(figures[1]) >= 10
     assert len(re.findall(r"^(money|shore|heap|rely) ", result.stdout, re.M)) == 20
+
+
+@pytest.mark.parametrize("name", ["demo", "picture", "treebank"])
+def test_help(name, tmp_path):
+    """It is printed, and taken for no file to read or write."""
+    command = [sys.executable, str(DEMO.with_name(f"{name}.py")), "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"python examples/{name}.py" in result.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_says_what_it_needs(tmp_path):

@@ -14,6 +14,7 @@ NAMES = (
     "ElmoError",
     "WeightsError",
     "CorpusError",
+    "DownloadError",
     "TrainingError",
     "CheckpointError",
     "DamagedCheckpoint",

@@ -28,7 +28,7 @@ MODEL_FILES = ("config.json", "weights.safetensors", "vocab.txt", "README.md")
 # Required, but of no use to most commands, and known to fail on import where its library is broken.
 FRAGILE = ("h5py", "ray", "pyarrow", "matplotlib")
 # Public names that are for spaCy's objects.
-OF_SPACY = {"register_attributes", "set_hooks", "similarity_matrix", "trim"}
+OF_SPACY = {"register_attributes", "set_hooks", "similarity_matrix", "trim", "visual"}
 OURS = sorted(
     (point.group, point.name, point.value) for point in distribution("spacy-elmo").entry_points
 )
@@ -43,6 +43,12 @@ def python(code: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]
 def sources() -> set[str]:
     """The C source of the kernels."""
     paths = (ROOT / "spacy_elmo").rglob("*.[ch]")
+    return {str(path.relative_to(ROOT)) for path in paths}
+
+
+def assets() -> set[str]:
+    """Files of the pages that pictures are written into."""
+    paths = (ROOT / "spacy_elmo" / "visual" / "assets").iterdir()
     return {str(path.relative_to(ROOT)) for path in paths}
 
 
@@ -100,8 +106,9 @@ def test_wheel_contents(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert modules() <= names
     assert sources() <= names
+    assert assets() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
-    assert "spacy_elmo/py.typed" in names
+    assert {"spacy_elmo/py.typed", "spacy_elmo/catalogue/models.json"} <= names
     for path in (ROOT / "spacy_elmo" / "models").rglob("*"):
         assert path.is_dir() or str(path.relative_to(ROOT)) in names
     assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
@@ -115,8 +122,10 @@ def test_sdist_contents(dist):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert modules() <= names
     assert sources() <= names
+    assert assets() <= names
     assert "spacy_elmo/bilm/kernels/_kernels.pyi" in names
     assert not compiled(names)
+    assert "spacy_elmo/catalogue/models.json" in names
     assert {*BUILT, "spacy_elmo/py.typed", "tests/test_packaging.py"} <= names
     assert {f"spacy_elmo/models/en_probe/{name}" for name in MODEL_FILES} <= names
 
@@ -188,6 +197,7 @@ def test_the_wheel_has_the_kernels_where_they_can_be_compiled(wheel, tmp_path):
     assert result.stdout.startswith("(3, 2, 8) baseline")
 
 
+@pytest.mark.soak
 def test_an_installation_without_a_compiler(dist, tmp_path):
     (sdist,) = dist.glob("*.tar.gz")
     site = tmp_path / "site"

@@ -70,6 +70,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_smoke_makes_every_product(project: Path) -> None:
     built = project / "build" / "smoke"
@@ -87,6 +88,7 @@ def test_smoke_makes_every_product(project: Path) -> None:
     assert abs(doc._.elmo_vectors - layers.mean(axis=0)).max() < 1e-5
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_nothing_is_made_twice(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     project_run(project, "smoke")
@@ -95,6 +97,7 @@ def test_nothing_is_made_twice(project: Path, capfd: pytest.CaptureFixture[str])
         assert f"Skipping '{command}'" in printed
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_spacys_other_tools_need_no_code(project: Path) -> None:
     config = project / "build" / "smoke" / "config.cfg"
@@ -123,6 +126,7 @@ def test_spacys_other_tools_need_no_code(project: Path) -> None:
         assert f"spacy_elmo/pipeline/{module}.py" in printed.replace("\n", "").replace("\\", "/")
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_the_package_runs_beside_our_wheel(project: Path, wheel: Path, tmp_path: Path) -> None:  # noqa: F811
     (package,) = (project / "build" / "smoke" / "packages").glob("*.whl")

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.bilm.context import Neighbours
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.mean import mean_state, mean_vectors
-from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.padded import pad
 from spacy_elmo.bilm.scalar_mix import ScalarMix
+from spacy_elmo.bilm.scoring.language_model import LanguageModel
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.types import Floats
 
 
-class BiLM(Network):
+class BiLM(LanguageModel):
     """A bidirectional language model whose layers are contextual vectors (ELMo).
 
     Peters et al. 2018, "Deep contextualized word representations", section 3; numerics of
@@ -60,10 +61,15 @@ class BiLM(Network):
         """Load weights of any known format.
 
         Args:
-            source: Name of a packaged model, a native directory, an HDF5 file of AllenNLP or
-                bilm-tf, or a folder that holds one.
-            options: The options file of an HDF5 file, where it is not beside it.
-            vocab: The vocabulary of a word-input model, where it is not beside it.
+            source: Name of a packaged or downloaded model, a native directory, an HDF5 file of
+                AllenNLP or bilm-tf, a checkpoint of TensorFlow (its prefix or its .index), a folder
+                of ELMoForManyLangs, the folder of an AllenNLP model with an ELMo inside, a folder
+                that holds one of these, or an archive of one (.zip, .tar, .tar.gz, .tar.xz).
+                `PATH#MODULE` chooses one of several ELMos of an AllenNLP model.
+            options: The options file of HDF5 weights or of a checkpoint, where it is not beside
+                them; of an AllenNLP model, where it is not inside; of ELMoForManyLangs, the file
+                that describes its network.
+            vocab: The vocabulary of a word-input model or of a softmax, where it is not beside it.
             initial_state: "zero", "warm" or "carry"; None: what the weights say (HDF5: "zero").
             device: Where to put the weights.
 
@@ -186,6 +192,37 @@ class BiLM(Network):
                 given.
         """
         return self.encoder.stream(self, sentences, mix=mix, batch_tokens=batch_tokens)
+
+    def top_states(
+        self, sentences: Iterable[Words], *, batch_tokens: int | None = None
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """States of the top layer of each sentence, and at its edges; see `Encoder.top_states`."""
+        return self.encoder.top_states(self, sentences, batch_tokens=batch_tokens)
+
+    def context(
+        self, sentences: Iterable[Words], *, batch_tokens: int | None = None
+    ) -> list[Floats]:
+        """What stands around each word, without the word itself: what it is predicted from.
+
+        It is the top layer's forward state of the word before, and beside it the backward state of
+        the word after; at the ends of a sentence those of `<S>` and `</S>`. A forward-only model
+        has the first half alone.
+
+        Args:
+            sentences: As for `encode`.
+            batch_tokens: Bound of the tokens computed together; None: by memory.
+
+        Returns:
+            An array per sentence. *Shape:* (n_words, width).
+
+        Raises:
+            ValueError: A sentence is a string or a token, or holds something else than words.
+        """
+        found = []
+        for states, edges in self.top_states(sentences, batch_tokens=batch_tokens):
+            beside = Neighbours(np.zeros(len(states), dtype=np.int64), self.config.n_directions)
+            found.append(beside.gather(np, states, edges))
+        return found
 
     def padded(
         self, sentences: Iterable[Words], *, gradients: bool = False

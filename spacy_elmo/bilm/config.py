@@ -1,4 +1,4 @@
-"""The sizes and switches of a biLM: two frozen dataclasses, and nothing else."""
+"""The sizes and switches of a biLM: frozen dataclasses, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from spacy_elmo.bilm.limits import (
+    ACTIVATIONS,
+    LARGEST_ALPHABET,
+    LARGEST_DEPTH,
+    LARGEST_MODEL,
+    LARGEST_TABLE,
+    LARGEST_WORD,
+    ORIGINAL_FILTERS,
+    whole,
+    width,
+)
+from spacy_elmo.bilm.many_langs_config import ManyLangsConfig
 from spacy_elmo.fields import check_fields, is_finite
+from spacy_elmo.languages import TOKENISATIONS, is_language
 
-ACTIVATIONS = ("relu", "tanh")
 # What a weight file may ask for. "carry" exists only at run time: a state that depends on the
 # batches seen before is no property of the weights.
 STORED_INITIAL_STATES = ("zero", "warm")
@@ -16,29 +28,9 @@ INITIAL_STATES = (*STORED_INITIAL_STATES, "carry")
 # 256 bytes, then begin/end of sentence, begin/end of word, padding.
 N_CHARACTERS = 261
 
-ORIGINAL_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
 
-
-# Sizes beyond these are mistakes or attacks: what asks for them would take all memory, or for ever.
-LARGEST_WIDTH = 2**20
-LARGEST_DEPTH = 1_000
-LARGEST_WORD = 10_000
-LARGEST_TABLE = 2**31 - 1
-LARGEST_ALPHABET = 2**16  # character ids are stored in 16 bits
-LARGEST_MODEL = 2**35
-
-
-def _whole(name: str, value: int, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}: expected a whole number of at least {least}")
-    if value > most:
-        shown = value if value < 10**30 else "10^30 or more"
-        raise ValueError(f"{name} is {shown}: expected a whole number of at most {most:,}")
-    return value
-
-
-def _width(name: str, value: int) -> int:
-    return _whole(name, value, 1, LARGEST_WIDTH)
+# Keys that a stored config need not have.
+OPTIONAL = ("many_langs", "lang", "tokenisation")
 
 
 @dataclass(frozen=True)
@@ -70,18 +62,18 @@ class CharCNNConfig:
 
     def __post_init__(self) -> None:
         filters = tuple(
-            (_width("filter width", width), _width("number of filters", number))
-            for width, number in self.filters
+            (width("filter width", size), width("number of filters", number))
+            for size, number in self.filters
         )
         object.__setattr__(self, "filters", filters)
-        _width("embedding_dim", self.embedding_dim)
-        _whole("n_highway", self.n_highway, 0, LARGEST_DEPTH)
-        _whole("max_characters_per_token", self.max_characters_per_token, 3, LARGEST_WORD)
-        _whole("n_characters", self.n_characters, N_CHARACTERS, LARGEST_ALPHABET)
+        width("embedding_dim", self.embedding_dim)
+        whole("n_highway", self.n_highway, 0, LARGEST_DEPTH)
+        whole("max_characters_per_token", self.max_characters_per_token, 3, LARGEST_WORD)
+        whole("n_characters", self.n_characters, N_CHARACTERS, LARGEST_ALPHABET)
         if not filters:
             raise ValueError("char_cnn.filters is empty: give at least one [width, number] pair")
-        _whole("number of filter widths", len(filters), 1, LARGEST_DEPTH)
-        widest = max(width for width, _ in filters)
+        whole("number of filter widths", len(filters), 1, LARGEST_DEPTH)
+        widest = max(size for size, _ in filters)
         if widest > self.max_characters_per_token:
             raise ValueError(
                 f"char_cnn.filters: a filter of width {widest} does not fit into "
@@ -106,7 +98,7 @@ class BiLMConfig:
         lstm_dim: Cells of each LSTM layer and direction (C).
         projection_dim: Width of the token layer and of each direction's output (P).
         char_cnn: The character CNN, or None for word input.
-        n_words: Rows of the word embedding of a word-input model; None with characters.
+        n_words: Rows of the word embedding, where there is one; None with characters alone.
         lstm_projection: Whether the LSTM output is projected from C to P. Without it C must equal
             P.
         n_layers: LSTM layers, 1 or more (the token layer is not counted).
@@ -115,6 +107,11 @@ class BiLMConfig:
         use_skip_connections: Whether layers above the first add their input to their output.
         bidirectional: False: forward only, vectors of width P.
         initial_state: "zero", or "warm": the state stored with the weights.
+        many_langs: The token layer of ELMoForManyLangs in place of `char_cnn`, which is None then;
+            None for any other model.
+        lang: Code of the language of the text it was trained on; None: not known. It changes no
+            vector, and neither does `tokenisation`: they are for warnings.
+        tokenisation: "words", or "lemmas" where lemmas stood for the words; None: not known.
     """
 
     lstm_dim: int = 4096
@@ -128,11 +125,20 @@ class BiLMConfig:
     use_skip_connections: bool = True
     bidirectional: bool = True
     initial_state: str = "zero"
+    many_langs: ManyLangsConfig | None = None
+    lang: str | None = None
+    tokenisation: str | None = None
 
     def __post_init__(self) -> None:
-        _width("lstm_dim", self.lstm_dim)
-        _width("projection_dim", self.projection_dim)
-        _whole("n_layers", self.n_layers, 1, LARGEST_DEPTH)
+        if self.lang is not None and not is_language(self.lang):
+            raise ValueError(f'lang is {self.lang!r}: expected the code of a language, as "en"')
+        if self.tokenisation not in (None, *TOKENISATIONS):
+            raise ValueError(
+                f"tokenisation is {self.tokenisation!r}: expected one of {TOKENISATIONS}"
+            )
+        width("lstm_dim", self.lstm_dim)
+        width("projection_dim", self.projection_dim)
+        whole("n_layers", self.n_layers, 1, LARGEST_DEPTH)
         for name in ("cell_clip", "proj_clip"):
             # A clip of 0 switches clipping off in the original, as None does.
             clip = getattr(self, name)
@@ -148,10 +154,12 @@ class BiLMConfig:
             raise ValueError(
                 f"initial_state is {self.initial_state!r}: expected one of {STORED_INITIAL_STATES}"
             )
-        if self.char_cnn is None:
+        if self.many_langs is not None:
+            self._check_many_langs(self.many_langs)
+        elif self.char_cnn is None:
             if self.n_words is None:
                 raise ValueError("word input (char_cnn is null) needs n_words")
-            _whole("n_words", self.n_words, 3, LARGEST_TABLE)
+            whole("n_words", self.n_words, 3, LARGEST_TABLE)
         elif self.n_words is not None:
             raise ValueError("n_words is for word input: leave it out, or set char_cnn to null")
         elif not self.char_cnn.projection and self.char_cnn.n_filters != self.projection_dim:
@@ -165,12 +173,29 @@ class BiLMConfig:
                 f"{LARGEST_MODEL:,}"
             )
 
+    def _check_many_langs(self, many_langs: ManyLangsConfig) -> None:
+        if self.char_cnn is not None:
+            raise ValueError("many_langs is a token layer of its own: set char_cnn to null")
+        if bool(many_langs.word_dim) != (self.n_words is not None):
+            raise ValueError(
+                f"many_langs.word_dim is {many_langs.word_dim}, n_words is {self.n_words}: "
+                "expected both or neither"
+            )
+        if self.n_words is not None:
+            whole("n_words", self.n_words, 1, LARGEST_TABLE)
+
     def _n_values(self) -> int:
         """Numbers of all weights, without the softmax."""
         cells, width = self.lstm_dim, self.projection_dim
         layer = 4 * cells * (2 * width + 1) + (cells * width if self.lstm_projection else 0)
         total = layer * self.n_layers * self.n_directions
         cnn = self.char_cnn
+        many = self.many_langs
+        if many is not None:
+            tables = (self.n_words or 0) * many.word_dim + len(many.characters) * many.char_dim
+            kernels = sum(number * (size * many.char_dim + 1) for size, number in many.filters)
+            highways = many.n_highway * 2 * many.n_filters * (many.n_filters + 1)
+            return total + tables + kernels + highways + width * (many.n_features + 1)
         if cnn is None:
             return total + (self.n_words or 0) * width
         filters = sum(
@@ -179,6 +204,11 @@ class BiLMConfig:
         highways = cnn.n_highway * 2 * cnn.n_filters * (cnn.n_filters + 1)
         projection = width * (cnn.n_filters + 1) if cnn.projection else 0
         return total + cnn.n_characters * cnn.embedding_dim + filters + highways + projection
+
+    @property
+    def needs_special_words(self) -> bool:
+        """Whether words are looked up, those of `SPECIAL_WORDS` among them."""
+        return self.n_words is not None and self.many_langs is None
 
     @property
     def n_directions(self) -> int:
@@ -201,10 +231,17 @@ class BiLMConfig:
         return ("forward", "backward")[: self.n_directions]
 
     def to_dict(self) -> dict[str, Any]:
-        """The config as plain, JSON-able values; `from_dict` is its inverse."""
+        """The config as plain, JSON-able values; `from_dict` is its inverse.
+
+        Keys of `OPTIONAL` are left out where nothing is known.
+        """
         values = asdict(self)
-        if self.char_cnn is not None:
-            values["char_cnn"]["filters"] = [list(pair) for pair in self.char_cnn.filters]
+        for name in TOKEN_LAYERS:
+            if values[name] is not None:
+                values[name]["filters"] = [list(pair) for pair in values[name]["filters"]]
+        for name in OPTIONAL:  # the config of any other model is what it always was
+            if values[name] is None:
+                del values[name]
         return values
 
     @classmethod
@@ -216,23 +253,31 @@ class BiLMConfig:
                 together.
         """
         values = dict(values)
-        char_cnn = values.get("char_cnn", CharCNNConfig())
-        if isinstance(char_cnn, Mapping):
-            char_cnn = dict(char_cnn)
-            if "filters" in char_cnn:
-                char_cnn["filters"] = _pairs(char_cnn["filters"])
-            check_fields(CharCNNConfig, char_cnn, "char_cnn.")
-            values["char_cnn"] = CharCNNConfig(**char_cnn)
-        elif char_cnn is not None and not isinstance(char_cnn, CharCNNConfig):
-            raise ValueError(f"char_cnn is {char_cnn!r}: expected a table of sizes or null")
+        for name, kind in TOKEN_LAYERS.items():
+            part = values.get(name)
+            if isinstance(part, Mapping):
+                part = dict(part)
+                if "filters" in part:
+                    part["filters"] = _pairs(name, part["filters"])
+                check_fields(kind, part, f"{name}.")
+                values[name] = kind(**part)
+            elif part is not None and not isinstance(part, kind):
+                raise ValueError(f"{name} is {part!r}: expected a table of sizes or null")
         check_fields(cls, values)
         return cls(**values)
 
 
-def _pairs(filters: Any) -> tuple[tuple[int, int], ...]:
+TOKEN_LAYERS: dict[str, type[CharCNNConfig] | type[ManyLangsConfig]] = {
+    "char_cnn": CharCNNConfig,
+    "many_langs": ManyLangsConfig,
+}
+"""Names of the fields that are sizes of a token layer, and their classes."""
+
+
+def _pairs(name: str, filters: Any) -> tuple[tuple[int, int], ...]:
     try:
         return tuple((width, number) for width, number in filters)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"char_cnn.filters is {filters!r}: expected a list of [width, number] pairs"
+            f"{name}.filters is {filters!r}: expected a list of [width, number] pairs"
         ) from error

@@ -13,7 +13,6 @@ from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.network import Network
 from spacy_elmo.bilm.walk import walk
 from spacy_elmo.types import Floats, Sentence
-from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 
 def mean_state(network: Network, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
@@ -31,7 +30,7 @@ def mean_state(network: Network, sentences: Sequence[Sentence]) -> tuple[Tensor,
     means: list[tuple[Tensor, Tensor]] = []
     for direction, (name, layers) in enumerate(network.directions()):
         forward = name == "forward"
-        mark = BOS_WORD if forward else EOS_WORD
+        mark = network.token_encoder.boundaries[direction]
         # Backwards the stream runs from the last sentence's end to the first one's beginning.
         text = sentences if forward else [list(reversed(words)) for words in reversed(sentences)]
         rows = [[mark, *words] for words in text]

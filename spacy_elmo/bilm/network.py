@@ -17,10 +17,11 @@ from spacy_elmo.bilm.sentences import Words, check_sentences, word_types
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.bilm.state import State
-from spacy_elmo.bilm.token_encoder import WordEmbedding, build_token_encoder
+from spacy_elmo.bilm.task_mix import TaskMix
+from spacy_elmo.bilm.token_encoder import CharCNN
+from spacy_elmo.bilm.token_layers import build_token_encoder
 from spacy_elmo.bilm.walk import walk
 from spacy_elmo.types import Sentence
-from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 
 class Network(nn.Module):
@@ -40,6 +41,8 @@ class Network(nn.Module):
         initial_h: The stored state of running text, or None. *Shape:* (n_layers, n_directions, P).
         initial_c: The same of the cells. *Shape:* (n_layers, n_directions, C).
         mean_layers: The mean vector of each layer, or None. *Shape:* (n_outputs, width).
+        task_mixes: Mixes of the layers that a task has learned, if the weights come from one.
+        notes: What to know of how the weights were read, for messages; never saved.
     """
 
     initial_h: Tensor | None
@@ -59,6 +62,8 @@ class Network(nn.Module):
         self.softmax: Softmax | None = None
         for name in ("initial_h", "initial_c", "mean_layers"):
             self.register_buffer(name, None)
+        self.task_mixes: tuple[TaskMix, ...] = ()
+        self.notes: tuple[str, ...] = ()
         self.vocabulary: list[str] | None = None
         self.set_vocabulary(vocabulary)
         # On the meta device there are no values to set, and drawing normal ones there makes PyTorch
@@ -108,7 +113,7 @@ class Network(nn.Module):
             ValueError: It does not fit a word-input model.
         """
         self.vocabulary = None if vocabulary is None else list(vocabulary)
-        if self.vocabulary is not None and isinstance(self.token_encoder, WordEmbedding):
+        if self.vocabulary is not None and not isinstance(self.token_encoder, CharCNN):
             self.token_encoder.set_vocabulary(self.vocabulary)
 
     @property
@@ -176,7 +181,8 @@ class Network(nn.Module):
     def _run(
         self, sentences: Sequence[Sentence], state: State, boundaries: bool
     ) -> tuple[Tensor, State]:
-        rows = [[BOS_WORD, *words, EOS_WORD] for words in sentences]
+        begin, end = self.token_encoder.boundaries
+        rows = [[begin, *words, end] for words in sentences]
         packing = pack([len(words) for words in rows])
         vectors = self.token_vectors(chain.from_iterable(rows))
         order = torch.from_numpy(packing.order).to(self.device)
@@ -206,10 +212,13 @@ class Network(nn.Module):
         after = State(torch.stack(last_h, dim=1), torch.stack(last_c, dim=1))
         if boundaries:
             return outputs, after
-        inside = np.concatenate(
-            [[False, *[True] * len(words), False] for words in sentences] or [[]]
-        )
-        return outputs[:, torch.from_numpy(inside.astype(bool)).to(self.device)], after
+        return outputs[:, inside(sentences).to(self.device)], after
+
+
+def inside(sentences: Iterable[Sentence]) -> Tensor:
+    """Which rows are words, and not `<S>` or `</S>` around them. *Shape:* (n_rows,)."""
+    rows = [[False, *[True] * len(words), False] for words in sentences]
+    return torch.from_numpy(np.concatenate(rows or [[]]).astype(bool))
 
 
 def _inverse(order: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacy_elmo.bilm.characters import PADDING, character_ids, read_of
-from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.config import CharCNNConfig
 from spacy_elmo.bilm.stack import Stack
-from spacy_elmo.vocabulary import UNK_WORD, check_vocabulary
+from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD, UNK_WORD, check_vocabulary
 
 
 class Highway(nn.Module):
@@ -44,6 +44,9 @@ class CharCNN(nn.Module):
         config: Sizes of the CNN.
         projection_dim: Width of the output.
     """
+
+    boundaries = (BOS_WORD, EOS_WORD)
+    """What it reads before and after a sentence."""
 
     def __init__(self, config: CharCNNConfig, projection_dim: int) -> None:
         super().__init__()
@@ -118,6 +121,9 @@ class WordEmbedding(nn.Module):
         projection_dim: Width of a row.
     """
 
+    boundaries = (BOS_WORD, EOS_WORD)
+    """What it reads before and after a sentence."""
+
     def __init__(self, n_words: int, projection_dim: int) -> None:
         super().__init__()
         self.width = projection_dim
@@ -165,14 +171,6 @@ class WordEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Rows of the table. *Shape:* (n_words,) to (n_words, projection_dim)."""
         return F.embedding(ids.long(), self.embedding)
-
-
-def build_token_encoder(config: BiLMConfig) -> CharCNN | WordEmbedding:
-    """The token layer a config asks for, its parameters not yet initialised."""
-    if config.char_cnn is not None:
-        return CharCNN(config.char_cnn, config.projection_dim)
-    assert config.n_words is not None
-    return WordEmbedding(config.n_words, config.projection_dim)
 
 
 def used_positions(ids: Tensor, widest: int) -> int:

@@ -7,16 +7,32 @@ a slow nor a broken one is felt by any other command, of ours or of spaCy's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from spacy_elmo.files import expanded
 from spacy_elmo.pretraining.report.console import keep_working
 
-COMMANDS = ("info", "convert", "prepare", "pretrain", "evaluate", "init-config", "embed", "distill")
+COMMANDS = (
+    "info",
+    "convert",
+    "download",
+    "prepare",
+    "pretrain",
+    "evaluate",
+    "score",
+    "embed",
+    "distill",
+    "init-config",
+    "render",
+)
 
 
 class CommandFiles(TyperGroup):
@@ -33,7 +49,7 @@ class CommandFiles(TyperGroup):
         name = cmd_name.replace("-", "_")
         function = getattr(import_module(f"spacy_elmo.cli.{name}"), name)
         command = typer.Typer(add_completion=False, rich_markup_mode=None)
-        command.command(cmd_name)(function)
+        command.command(cmd_name)(_with_home(function))
         return get_command(command)
 
     def invoke(self, ctx: Any) -> Any:
@@ -48,6 +64,23 @@ class CommandFiles(TyperGroup):
                 raise
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error
+
+
+def _with_home(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command for which `~` is the home directory, also where no shell has seen to that."""
+
+    def expand(value: Any) -> Any:
+        if isinstance(value, list):
+            return [expand(each) for each in value]
+        if isinstance(value, str):
+            return str(expanded(value)) if value.startswith("~") else value
+        return expanded(value) if isinstance(value, Path) else value
+
+    @wraps(function)
+    def run(**given: Any) -> Any:
+        return function(**{name: expand(value) for name, value in given.items()})
+
+    return run
 
 
 app = typer.Typer(
@@ -74,5 +107,5 @@ def elmo(
         help="Show the version of spacy-elmo; `info` shows those of all packages.",
     ),
 ) -> None:
-    """ELMo: inspect, convert, pretrain and evaluate bidirectional language models."""
+    """ELMo: inspect, download, convert, pretrain and evaluate bidirectional language models."""
     keep_working()

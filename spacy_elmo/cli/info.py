@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
+    from spacy_elmo.bilm.config import BiLMConfig
+    from spacy_elmo.bilm.task_mix import TaskMix
 
 CARD = "README.md"
 PACKAGES = ("spacy-elmo", "spacy", "thinc", "torch", "numpy", "safetensors", "h5py")
@@ -16,10 +19,14 @@ PACKAGES = ("spacy-elmo", "spacy", "thinc", "torch", "numpy", "safetensors", "h5
 
 def info(
     weights: str | None = typer.Argument(
-        None, help="Name or path of weights. Left out: the installed versions.", show_default=False
+        None,
+        help="Name or path of weights, or of a pipeline with `elmo`. Left out: installed versions.",
+        show_default=False,
     ),
-    options: Path | None = typer.Option(None, help="Options file of HDF5 weights."),
-    vocab: Path | None = typer.Option(None, help="Vocabulary file of HDF5 weights."),
+    options: Path | None = typer.Option(
+        None, help="Options file, if it is not beside the weights."
+    ),
+    vocab: Path | None = typer.Option(None, help="Vocabulary, if it is not beside the weights."),
     card: bool = typer.Option(False, "--card", help="Print the card of the weights as well."),
 ) -> None:
     """Describe weights, or (without any) the installation."""
@@ -28,13 +35,42 @@ def info(
     if weights is None:
         msg.table(versions(), divider=False)
         return
-    from spacy_elmo.formats import load
+    pipeline = find_pipeline(weights)
+    if pipeline is None:
+        show(weights, options, vocab, card)
+        return
+    meta = json.loads((pipeline / "meta.json").read_text("utf-8-sig"))
+    typer.echo(f"Pipeline: {pipeline}\nIts licence: {meta.get('license') or 'none is named'}")
+    for folder in weights_in(pipeline):
+        typer.echo(f"\nComponent {folder.parent.name!r}")
+        show(str(folder), options, vocab, card)
 
+
+def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> None:
+    """Print the description of weights, and of their card."""
+    from wasabi import msg
+
+    from spacy_elmo.catalogue import downloaded, how_to_get, models
+    from spacy_elmo.catalogue.record import rows_of
+    from spacy_elmo.formats import folder_of, load
+    from spacy_elmo.formats.loading import format_of, resolve
+    from spacy_elmo.formats.papers import licences, read_papers
+
+    if weights in models() and not Path(weights).exists() and downloaded(weights) is None:
+        entry = models()[weights]
+        msg.table(rows_of(entry), divider=False)
+        typer.echo(f"\n{how_to_get(entry)}")
+        return
     lm = load(weights, options=options, vocab=vocab)
-    msg.table(describe(lm), divider=False)
-    path = find_card(weights)
-    if path is not None:
-        typer.echo(f"\n{path.read_text('utf-8-sig')}" if card else f"\nCard: {path}")
+    path = resolve(weights)
+    named = ", ".join(licences(read_papers(folder_of(weights))))
+    rows = {"Format": format_of(path).kind} | describe(lm)
+    msg.table({**rows, "Licences": named or "none is named"} | published(weights), divider=False)
+    for mix in lm.task_mixes:
+        typer.echo(f"\n{mix_lines(mix)}")
+    found = find_card(weights)
+    if found is not None:
+        typer.echo(f"\n{found.read_text('utf-8-sig')}" if card else f"\nCard: {found}")
     elif card:
         typer.echo(f"\nNo card ({CARD}) beside these weights.")
 
@@ -69,17 +105,7 @@ def describe(lm: BiLM) -> dict[str, str]:
     from spacy_elmo.bilm.size import n_parameters
 
     config = lm.config
-    if config.char_cnn is None:
-        rows = {"Input": f"{config.n_words:,} words"}
-    else:
-        cnn = config.char_cnn
-        filters = " ".join(f"[{width}, {number}]" for width, number in cnn.filters)
-        rows = {
-            "Input": f"characters, at most {cnn.max_characters_per_token} per token",
-            "Character embedding": f"{cnn.n_characters} x {cnn.embedding_dim}",
-            "Filters": f"[width, number] {filters}: {cnn.n_filters} in all, {cnn.activation}",
-            "Highway layers": str(cnn.n_highway),
-        }
+    rows = token_layer(config)
     directions = "forward and backward" if config.bidirectional else "forward only"
     projection = f"projected to {config.projection_dim}" if config.lstm_projection else "as it is"
     rows |= {
@@ -98,16 +124,113 @@ def describe(lm: BiLM) -> dict[str, str]:
     else:
         n_words, width = lm.softmax.weight.shape
         rows["Softmax"] = f"{n_words:,} words x {width}"
+    if lm.config.lang is not None:
+        rows["Language"] = lm.config.lang
+    if lm.config.tokenisation is not None:
+        rows["Tokenisation"] = lm.config.tokenisation
+    if lm.notes:
+        rows["Note"] = "\n".join(lm.notes)
     return rows
 
 
-def find_card(weights: str) -> Path | None:
-    """The card (README.md) in the folder of weights given by name or path, if there is one."""
-    from spacy_elmo.formats import resolve
+def published(weights: str) -> dict[str, str]:
+    """What is known of downloaded weights: licence, language and so on; nothing of others."""
+    from spacy_elmo.catalogue.record import rows
+    from spacy_elmo.formats.loading import download_of, resolve
 
-    path = resolve(weights)
-    card = (path if path.is_dir() else path.parent) / CARD
-    return card if card.is_file() else None
+    fetched = download_of(resolve(weights))
+    return {} if fetched is None else rows(fetched.facts)
+
+
+def token_layer(config: BiLMConfig) -> dict[str, str]:
+    """What the token layer reads of a word, and its sizes."""
+    cnn, many_langs = config.char_cnn, config.many_langs
+    rows: dict[str, str] = {}
+    if many_langs is not None:
+        words = {} if config.n_words is None else {"words": many_langs.word_dim}
+        characters = {"characters": many_langs.char_dim} if many_langs.char_dim else {}
+        rows = {
+            "Input": f"{' and '.join(words | characters)} of ELMoForManyLangs, at most "
+            f"{many_langs.max_characters_per_token} characters per token"
+        }
+        if words:
+            rows["Word embedding"] = f"{config.n_words:,} x {many_langs.word_dim}"
+        if characters:
+            n_characters = f"{len(many_langs.characters):,} and the marks"
+            rows["Character embedding"] = f"{n_characters} x {many_langs.char_dim}"
+    elif cnn is not None:
+        rows = {
+            "Input": f"characters, at most {cnn.max_characters_per_token} per token",
+            "Character embedding": f"{cnn.n_characters} x {cnn.embedding_dim}",
+        }
+    else:
+        rows = {"Input": f"{config.n_words:,} words"}
+    sizes = cnn or many_langs
+    if sizes is not None and sizes.filters:
+        filters = " ".join(f"[{width}, {number}]" for width, number in sizes.filters)
+        rows["Filters"] = f"[width, number] {filters}: {sizes.n_filters} in all, {sizes.activation}"
+        rows["Highway layers"] = str(sizes.n_highway)
+    return rows
+
+
+def mix_lines(mix: TaskMix) -> str:
+    """The lines by which a pipeline uses a mix that a task has learned.
+
+    >>> from spacy_elmo.bilm.task_mix import TaskMix
+    >>> print(mix_lines(TaskMix((0.25, 0.75), 1.5)))
+    # A mix of the task's model, for [components.elmo.model]; the default: the average
+    layer_weights = [0.25, 0.75]
+    gamma = 1.5
+    """
+    lines = ["# A mix of the task's model, for [components.elmo.model]; the default: the average"]
+    if mix.layer_norm:
+        lines.append("# The task normalised each layer before it, which a pipeline does not")
+    weights = ", ".join(f"{weight:.9g}" for weight in mix.weights)
+    return "\n".join([*lines, f"layer_weights = [{weights}]", f"gamma = {mix.gamma:.9g}"])
+
+
+def find_card(weights: str) -> Path | None:
+    """The card of weights given by name or path, if there is one.
+
+    It is the README.md in their folder; that of an HDF5 file may bear its name (`x_README.md`).
+    """
+    from spacy_elmo.formats import folder_of
+    from spacy_elmo.formats.hdf5.companions import companion
+
+    path = folder_of(weights)
+    if path.is_dir():
+        candidates = [path / CARD]
+    else:
+        candidates = [companion(path, "README", ".md"), path.parent / CARD]
+    return next((card for card in candidates if card.is_file()), None)
+
+
+def find_pipeline(name: str) -> Path | None:
+    """The folder of a saved pipeline given by its path or the name of its package; else None."""
+    path = Path(name)
+    if not path.exists() and name.isidentifier():
+        from spacy.util import get_model_meta, get_package_path, is_package
+
+        if is_package(name):
+            package = get_package_path(name)
+            meta = get_model_meta(package)
+            path = package / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    found = (path / "config.cfg").is_file() and (path / "meta.json").is_file()
+    return path if found else None
+
+
+def weights_in(pipeline: Path) -> list[Path]:
+    """The folders of weights in a saved pipeline.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    from spacy_elmo.formats import native
+
+    found = [path for path in sorted(pipeline.glob("*/model")) if native.recognise(path)]
+    if not found:
+        raise ValueError(f"{pipeline}: a pipeline without `elmo`: give one that has it, or weights")
+    return found
 
 
 def _clip(value: float | None) -> str:

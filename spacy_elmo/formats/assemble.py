@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.bilm.config import TOKEN_LAYERS, BiLMConfig
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.blocks import check_finite
@@ -40,11 +40,10 @@ def config_of(path: Path, values: Mapping[str, Any]) -> BiLMConfig:
     except ValueError as error:
         raise problem(path, str(error), "Correct the config, or get the weights anew") from error
     # A missing key is no choice of the default: it would change the vectors without a word.
-    for table, full in (
-        (values, config.to_dict()),
-        (values.get("char_cnn") or {}, config.to_dict()["char_cnn"] or {}),
-    ):
-        missing = sorted(full.keys() - table.keys())
+    full = config.to_dict()
+    parts = [(values.get(name) or {}, full.get(name) or {}) for name in TOKEN_LAYERS]
+    for table, whole in ((values, full), *parts):
+        missing = sorted(whole.keys() - table.keys())
         if missing:
             raise problem(path, f"the key {missing[0]!r} is missing", "Get the weights anew")
     return config
@@ -113,7 +112,7 @@ def _check_words(
         return
     if not isinstance(vocabulary, list) or not all(isinstance(word, str) for word in vocabulary):
         raise problem(path, "the vocabulary is no list of words", "Get the weights anew")
-    special: Special | None = None if config.n_words is None else "anywhere"
+    special: Special | None = "anywhere" if config.needs_special_words else None
     check_vocabulary(path, vocabulary, special=special, error=WeightsError)
     for name in ("token_encoder.embedding", "softmax.weight"):
         if name in tensors and len(tensors[name]) != len(vocabulary):

@@ -23,8 +23,15 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 _TAR = (257, b"ustar")
 _UNPACK = "Unpack it, and give the path of the weights in it"
-_TENSORFLOW = (
-    "Write its weights as HDF5 with `dump_weights` of bilm-tf, and give that file with its options"
+_TENSORFLOW = "Give the path of its .index, with its files .data-... beside it"
+_SAVED_MODEL = (
+    "Only modules of the network of bilm-tf can be read, with their files in variables/ and their "
+    "options given as `options`"
+)
+# Parts of models that are folders.
+_PARTS = frozenset(
+    {"config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"}
+    | {"encoder.pkl", "token_embedder.pkl", "char.dic", "word.dic"}
 )
 _BYTES = 512
 
@@ -50,17 +57,10 @@ def describe(path: Path) -> tuple[str, str]:
 def _folder(path: Path) -> tuple[str, str]:
     names = sorted(file.name for file in path.iterdir())
     there = set(names)
-    if "encoder.pkl" in there and there & {"token_embedder.pkl", "char.dic", "word.dic"}:
-        return "a model of ELMoForManyLangs", (
-            "Its network and its pickles are others than those of bilm-tf and AllenNLP: train a "
-            "model for its language with `spacy elmo pretrain`"
-        )
-    if any(name.endswith((".index", ".meta")) for name in names) and (
-        "checkpoint" in there or any(".data-" in name for name in names)
-    ):
+    if any(".data-" in name or name.endswith((".meta", ".index")) for name in names):
         return "a checkpoint of TensorFlow", _TENSORFLOW
     if "saved_model.pb" in there or "tfhub_module.pb" in there:
-        return "a saved model of TensorFlow", _TENSORFLOW
+        return "a saved model of TensorFlow", _SAVED_MODEL
     if there & {"config.cfg"} and "meta.json" in there:
         return "a pipeline of spaCy", (
             "Load it with `spacy.load`, or give the folder of its component: elmo/model"
@@ -74,7 +74,7 @@ def _folder(path: Path) -> tuple[str, str]:
 def _file(path: Path) -> tuple[str, str]:
     if not path.is_file():
         return "a file of an unknown kind", ""  # a pipe or device is not looked into
-    if path.name in ("config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"):
+    if path.name in _PARTS:
         return f"a part of a model, {path.name}", "Give the path of the folder that it is in"
     if path.suffix in (".index", ".meta") or ".data-" in path.name or path.suffix == ".ckpt":
         return "a part of a checkpoint of TensorFlow", _TENSORFLOW

@@ -35,6 +35,30 @@ class Reader(Protocol):
         ...
 
 
+class PartReader(Protocol):
+    """Reads one of several models that some weights hold."""
+
+    def __call__(
+        self,
+        path: Path,
+        *,
+        options: Path | None,
+        vocab: Path | None,
+        device: str | torch.device,
+        part: str | None = None,
+    ) -> BiLM:
+        """Read weights, as a `Reader` does.
+
+        Args:
+            path: The file or directory.
+            options: An options file given by the user, or None.
+            vocab: A vocabulary given by the user, or None.
+            device: Where the tensors go.
+            part: Name of the model; None: there must be only one.
+        """
+        ...
+
+
 class Writer(Protocol):
     """Writes a model to a path: completely, or not at all."""
 
@@ -65,6 +89,7 @@ class Format:
         write: Writes weights, where the format can be written.
         suffixes: Endings of the paths `write` is asked to write, lower case; "" stands for a path
             with any other ending.
+        read_part: Reads one of several models in such weights, where the format has such.
     """
 
     description: str
@@ -72,3 +97,9 @@ class Format:
     read: Reader
     write: Writer | None = None
     suffixes: tuple[str, ...] = ()
+    read_part: PartReader | None = None
+
+    @property
+    def kind(self) -> str:
+        """The description without what stands in parentheses or behind a comma."""
+        return self.description.partition(" (")[0].partition(",")[0]

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,25 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def check_belongs(path: Path, weights: Path, found: str, written: str | None) -> None:
+_edits_are_meant: ContextVar[bool] = ContextVar("edits_are_meant", default=False)
+
+
+@contextmanager
+def edits_are_meant() -> Iterator[None]:
+    """Within this context, files beside weights may differ from those they were written with.
+
+    For those who have edited a config or vocabulary and say so. All else is checked as ever.
+    """
+    before = _edits_are_meant.set(True)
+    try:
+        yield
+    finally:
+        _edits_are_meant.reset(before)
+
+
+def check_belongs(
+    path: Path, weights: Path, found: str, written: str | None, *, source: Path | None
+) -> None:
     """Compare a file with the one that some weights were written with.
 
     Args:
@@ -52,18 +71,23 @@ def check_belongs(path: Path, weights: Path, found: str, written: str | None) ->
         weights: The weights.
         found: Its digest.
         written: The digest that the weights hold; None: they are of a version that had none.
+        source: What a user gives as the path of the weights; None: the file is none that people
+            edit.
 
     Raises:
-        WeightsError: If the two differ.
+        WeightsError: If the two differ, and edits are not meant.
     """
-    if written in (None, found):
+    if written in (None, found) or (source is not None and _edits_are_meant.get()):
         return
     what = f"is not the one that {weights} was written with: a copy or a writer was interrupted"
     if path.exists():
         what += ", it was edited, or it is of another model"
     else:
         what = f"is missing, and {weights} was written with it"
-    raise problem(path, what, "Copy or write all files of the model anew, together")
+    advice = "Copy or write all files of the model anew, together"
+    if source is not None:
+        advice += f"; or, if you changed it on purpose: spacy elmo convert {source} NEW --edited"
+    raise problem(path, what, advice)
 
 
 @contextmanager

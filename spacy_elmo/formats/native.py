@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.bilm.task_mix import TaskMix, task_mixes_of
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import new_directory, read_json, write_json
 from spacy_elmo.formats.assemble import assemble, config_of, config_to_store, tensors_to_store
@@ -54,6 +55,8 @@ SOFTMAX = "softmax.safetensors"
 FILES = frozenset({CONFIG, WEIGHTS, VOCABULARY_FILE, SOFTMAX})
 # One key: safetensors writes several in any order, and the same model is to give the same bytes.
 METADATA = MARKER
+# Key of the config, there only in weights that come from a task's model.
+TASK_MIXES = "task_mixes"
 
 # Number types as safetensors and as numpy name them.
 _DTYPES = {"F16": "float16", "F32": "float32"}
@@ -98,6 +101,7 @@ def read(
             required = softmax_tensors(n_words, config).items()
             tensors |= _read(path / SOFTMAX, required, {}, device)
         lm = assemble(path, config, vocabulary, tensors)
+        lm.task_mixes = _task_mixes(path / CONFIG, config)
         _check_belong(path, vocabulary)
     return lm
 
@@ -129,7 +133,7 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     number_type = getattr(torch, dtype)
     network, softmax = tensors_to_store(path, lm, number_type)
     with new_directory(path, FILES, CONFIG) as aside:
-        write_config(aside / CONFIG, config_to_store(lm))
+        write_config(aside / CONFIG, config_to_store(lm), lm.task_mixes)
         written = {
             "config": values_digest(read_json(aside / CONFIG)),
             "vocabulary": words_digest(lm.vocabulary),
@@ -181,12 +185,22 @@ def read_config(path: Path) -> BiLMConfig:
     if version != VERSION:
         what = f"has version {version!r}, this spacy-elmo reads version {VERSION}"
         raise problem(path, what, "Upgrade spacy-elmo: pip install -U spacy-elmo")
+    values.pop(TASK_MIXES, None)
     return config_of(path, values)
 
 
-def write_config(path: Path, config: BiLMConfig) -> None:
+def write_config(path: Path, config: BiLMConfig, mixes: Sequence[TaskMix] = ()) -> None:
     """Write a `config.json`."""
-    write_json(path, {"format": MARKER, "version": VERSION, **config.to_dict()})
+    optional = {TASK_MIXES: [mix.to_dict() for mix in mixes]} if mixes else {}
+    write_json(path, {"format": MARKER, "version": VERSION, **config.to_dict(), **optional})
+
+
+def _task_mixes(path: Path, config: BiLMConfig) -> tuple[TaskMix, ...]:
+    values = read_json(path, error=WeightsError)
+    try:
+        return task_mixes_of(values.get(TASK_MIXES), config.n_outputs)
+    except ValueError as error:
+        raise problem(path, str(error), "Correct the config, or get the weights anew") from error
 
 
 def _has_marker(path: Path) -> bool:
@@ -208,7 +222,7 @@ def _vocabulary(path: Path, config: BiLMConfig) -> tuple[list[str] | None, int]:
             path / VOCABULARY_FILE,
             n_words=n_words,
             rows_of=rows_of,
-            special=None if config.n_words is None else "anywhere",
+            special="anywhere" if config.needs_special_words else None,
             error=WeightsError,
         )
         return words, len(words)
@@ -223,13 +237,13 @@ def _check_belong(path: Path, vocabulary: list[str] | None) -> None:
     weights = path / WEIGHTS
     written = _metadata(weights)
     config = values_digest(read_json(path / CONFIG, error=WeightsError))
-    check_belongs(path / CONFIG, weights, config, written.get("config"))
+    check_belongs(path / CONFIG, weights, config, written.get("config"), source=path)
     words = words_digest(vocabulary)
-    check_belongs(path / VOCABULARY_FILE, weights, words, written.get("vocabulary"))
+    check_belongs(path / VOCABULARY_FILE, weights, words, written.get("vocabulary"), source=path)
     softmax = path / SOFTMAX
     if softmax.is_file():
         network = _metadata(softmax).get("network", "")
-        check_belongs(softmax, weights, network, written.get("network", ""))
+        check_belongs(softmax, weights, network, written.get("network", ""), source=None)
 
 
 def _metadata(path: Path) -> Mapping[str, str]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spacy_elmo.bilm.config import BiLMConfig
+from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm.many_langs import MARKS
+from spacy_elmo.bilm.many_langs_config import ManyLangsConfig
 from spacy_elmo.types import Shape
 
 # Our gate order is input, forget, output, cell input (i, f, o, g); TensorFlow's is i, g, f, o.
@@ -18,30 +20,48 @@ _TF_FROM_OURS = (0, 3, 1, 2)
 
 def network_tensors(config: BiLMConfig) -> Iterator[tuple[str, Shape]]:
     """Names and shapes of the tensors of a network."""
-    cells, width, cnn = config.lstm_dim, config.projection_dim, config.char_cnn
-    if cnn is None:
+    cells, width = config.lstm_dim, config.projection_dim
+    cnn, many_langs = config.char_cnn, config.many_langs
+    if many_langs is not None:
+        if config.n_words is not None:
+            yield "token_encoder.embedding", (config.n_words, many_langs.word_dim)
+        if many_langs.char_dim:
+            rows = len(MARKS) + len(many_langs.characters)
+            yield "token_encoder.char_embedding", (rows, many_langs.char_dim)
+        yield from _cnn_tensors(many_langs, many_langs.char_dim)
+        yield from _projection_tensors(width, many_langs.n_features)
+    elif cnn is not None:
+        yield "token_encoder.char_embedding", (cnn.n_characters, cnn.embedding_dim)
+        yield from _cnn_tensors(cnn, cnn.embedding_dim)
+        if cnn.projection:
+            yield from _projection_tensors(width, cnn.n_filters)
+    else:
         assert config.n_words is not None
         yield "token_encoder.embedding", (config.n_words, width)
-    else:
-        yield "token_encoder.char_embedding", (cnn.n_characters, cnn.embedding_dim)
-        for i, (positions, number) in enumerate(cnn.filters):
-            kernel = (number, cnn.embedding_dim, positions)
-            yield f"token_encoder.convolutions.{i}.weight", kernel
-            yield f"token_encoder.convolutions.{i}.bias", (number,)
-        features = cnn.n_filters
-        for k in range(cnn.n_highway):
-            for part in ("gate", "transform"):
-                yield f"token_encoder.highways.{k}.{part}.weight", (features, features)
-                yield f"token_encoder.highways.{k}.{part}.bias", (features,)
-        if cnn.projection:
-            yield "token_encoder.projection.weight", (width, features)
-            yield "token_encoder.projection.bias", (width,)
     for direction in config.directions:
         for k in range(config.n_layers):
             yield f"{direction}_layers.{k}.weight", (4 * cells, 2 * width)
             yield f"{direction}_layers.{k}.bias", (4 * cells,)
             if config.lstm_projection:
                 yield f"{direction}_layers.{k}.projection", (width, cells)
+
+
+def _cnn_tensors(
+    cnn: CharCNNConfig | ManyLangsConfig, embedding_dim: int
+) -> Iterator[tuple[str, Shape]]:
+    for i, (positions, number) in enumerate(cnn.filters):
+        yield f"token_encoder.convolutions.{i}.weight", (number, embedding_dim, positions)
+        yield f"token_encoder.convolutions.{i}.bias", (number,)
+    features = cnn.n_filters
+    for k in range(cnn.n_highway):
+        for part in ("gate", "transform"):
+            yield f"token_encoder.highways.{k}.{part}.weight", (features, features)
+            yield f"token_encoder.highways.{k}.{part}.bias", (features,)
+
+
+def _projection_tensors(width: int, features: int) -> Iterator[tuple[str, Shape]]:
+    yield "token_encoder.projection.weight", (width, features)
+    yield "token_encoder.projection.bias", (width,)
 
 
 def state_tensors(config: BiLMConfig) -> dict[str, Shape]:

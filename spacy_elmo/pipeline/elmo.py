@@ -19,13 +19,14 @@ from thinc.api import Optimizer
 
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
+from spacy_elmo.pipeline.doc.substitutes import register_predictor
 from spacy_elmo.pipeline.doc.windows import doc_windows
+from spacy_elmo.pipeline.licences import note_licences
 from spacy_elmo.pipeline.listening.listened import ListenedTo
 from spacy_elmo.pipeline.listening.replace import replace_listener, replace_listener_cfg
 from spacy_elmo.pipeline.listening.shared import SharedBiLM
 from spacy_elmo.pipeline.model.bilm import (
     BiLMModel,
-    Output,
     check_model,
     configure,
     from_disk,
@@ -36,13 +37,15 @@ from spacy_elmo.pipeline.model.bilm import (
     to_disk,
     use_source,
 )
+from spacy_elmo.pipeline.model.outputs import Output
 from spacy_elmo.pipeline.pipelines import set_in_configs
+from spacy_elmo.pipeline.predicting import Predicting
 from spacy_elmo.pipeline.sentence_order import warn_of_training_without_sentences
 from spacy_elmo.pipeline.settings import ElmoSettings
 from spacy_elmo.types import Floats
 
 
-class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
+class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
     """Puts contextual vectors on tokens.
 
     Downstream pipes may listen to the language model with `spacy-elmo.ElmoListener.v1`; what
@@ -79,6 +82,7 @@ class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
         get_shim(model).language = vocab.lang
         model.attrs["replace_listener"] = replace_listener
         self._configure(settings)
+        register_predictor(self)
 
     def _configure(self, settings: ElmoSettings) -> None:
         configure(self.model, settings)
@@ -87,6 +91,7 @@ class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
             replace_listener_cfg,
             frozen=settings.frozen,
             learn_rate_factor=settings.learn_rate_factor,
+            token_attr=settings.token_attr,
         )
 
     @property
@@ -143,20 +148,22 @@ class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
         """Run the language model over Docs, without changing them."""
         self.shared.settle()
         layers = self.settings.keep_layers or bool(self.listeners)
-        outputs, _ = run(self.model, list(docs), layers=layers)
+        outputs, _ = run(self.model, list(docs), layers=layers, around=True)
         return outputs
 
     def set_annotations(self, docs: Iterable[Doc], outputs: Iterable[Output]) -> None:
         """Put what `predict` gave on the Docs."""
         settings = self.settings
-        mean = load(self.model).mean if settings.center_similarity else None
-        for doc, (vectors, layers, sentences) in zip(docs, outputs, strict=True):
+        means = load(self.model).means
+        for doc, output in zip(docs, outputs, strict=True):
+            vectors, layers, sentences, edges, around = output
             kept = layers if settings.keep_layers else None
             read = sentences.astype(np.int32)
-            rows = storage.write(doc, self.attribute, vectors, read, layers=kept, mean=mean)
+            items = {"layers": kept, **means, **around._asdict()}
+            rows = storage.write(doc, self.attribute, vectors, read, **items)
             storage.trim(doc)  # what another component left on a Doc that was cut since
             if layers is not None:
-                self.shared.hand_over(doc, rows, layers)
+                self.shared.hand_over(doc, rows, layers, edges)
             if settings.set_tensor:
                 doc.tensor = cast(Any, self.model.ops).asarray2f(vectors.copy())
             if settings.set_hooks:
@@ -266,8 +273,11 @@ class Elmo(ListenedTo, TrainablePipe):  # type: ignore[misc]
                 f"all three there, or all in [components.{self.name}.model]"
             )
         reload(self.model, weights, options, vocab)
-        if nlp is not None and self.listeners:
-            warn_of_training_without_sentences(nlp, self.name)
+        if nlp is not None:
+            shim = get_shim(self.model)
+            note_licences(nlp, self.name, shim.source.weights, shim.papers)
+            if self.listeners:
+                warn_of_training_without_sentences(nlp, self.name)
         # Now that the width is known, listeners can be told, before their pipes are initialised.
         for pipe_name, listeners in self.listener_map.items():
             starts_anew = nlp is not None and pipe_name in nlp.pipe_names

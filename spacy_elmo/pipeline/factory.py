@@ -33,6 +33,10 @@ DEFAULT_CONFIG: dict[str, Any] = {
         *(f"{owner}._.elmo" for owner in ("doc", "span", "token")),
         *(f"{owner}._.elmo_layers" for owner in ("doc", "span", "token")),
         *(f"{owner}._.elmo_vectors" for owner in ("doc", "span")),
+        *(f"{owner}._.elmo_context" for owner in ("span", "token")),
+        "token._.elmo_surprisal",
+        "token._.elmo_surprisal_backward",
+        "doc._.elmo_perplexity",
     ],
 )
 def make_elmo(
@@ -55,6 +59,9 @@ def make_elmo(
     save_dtype: str,
     save_softmax: bool | None,
     device: str | None,
+    context: bool,
+    score: bool,
+    token_attr: str,
 ) -> Elmo:
     """Make an `elmo` component. Opens no weights.
 

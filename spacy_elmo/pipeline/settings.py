@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from spacy_elmo.pipeline.doc.fed import TOKEN_ATTRS
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 CACHES = ("memory", "disk")
 SAVE_DTYPES = ("float32", "float16")
@@ -23,7 +25,7 @@ class ElmoSettings:
         frozen: Leave the weights of the language model as they are in training.
         keep_layers: Keep all layers on the Doc (`._.elmo_layers`), not only the mixed vectors.
         attribute: Name of the extension attributes: "elmo" gives `._.elmo`, `._.elmo_vectors`,
-            `._.elmo_layers` and `._.elmo_similarity`.
+            `._.elmo_layers`, `._.elmo_context` and `._.elmo_similarity`.
         set_tensor: Put a copy of the vectors into `doc.tensor`, too.
         set_hooks: Make `.vector` and `.similarity` of Docs, spans and tokens use the vectors. Hooks
             do not come back from `nlp.pipe(n_process=2)`: see `spacy_elmo.set_hooks`.
@@ -44,12 +46,18 @@ class ElmoSettings:
             the size.
         save_softmax: Whether a saved pipeline keeps the output layer over the words, which vectors
             do not need, and with characters as input its vocabulary; None: where the component
-            needs it, which it does not yet.
+            needs it, with score = true.
         device: A PyTorch device; None: that of Thinc's current ops (`spacy.require_gpu`).
+        context: Keep the states around each token, too: `._.elmo_context` of tokens and spans. As
+            large as the vectors; computed by the same pass.
+        score: How surprising each word is: `._.elmo_surprisal` and `._.elmo_surprisal_backward` of
+            tokens, `._.elmo_perplexity` of Docs. Needs weights with a softmax.
+        token_attr: What is read of a token: "TEXT", or what else spaCy knows of it: "LEMMA",
+            "LOWER" or "NORM". Lemmas must be there before the component runs.
 
     Raises:
-        ValueError: For a number out of its range, or an unknown precision, number type, cache or
-            device.
+        ValueError: For a number out of its range, or an unknown precision, number type, cache,
+            device or token attribute.
     """
 
     frozen: bool = True
@@ -68,6 +76,9 @@ class ElmoSettings:
     save_dtype: str = "float32"
     save_softmax: bool | None = None
     device: str | None = None
+    context: bool = False
+    score: bool = False
+    token_attr: str = "TEXT"
 
     def __post_init__(self) -> None:
         check_at_least(0, "learn_rate_factor", self.learn_rate_factor)
@@ -84,6 +95,10 @@ class ElmoSettings:
             )
         if self.cache is not None and self.cache not in CACHES:
             raise ValueError(f"cache is {self.cache!r}: expected one of {CACHES}, or null")
+        if self.token_attr not in TOKEN_ATTRS:
+            raise ValueError(
+                f"token_attr is {self.token_attr!r}: expected one of {', '.join(TOKEN_ATTRS)}"
+            )
         if self.device is not None:
             try:
                 torch.device(self.device)

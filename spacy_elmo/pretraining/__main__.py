@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from spacy_elmo.files import expanded
 from spacy_elmo.pretraining.config import read_config
 from spacy_elmo.pretraining.pretrain import stopped_by
 from spacy_elmo.pretraining.report.console import keep_working
@@ -19,10 +19,10 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m spacy_elmo.pretraining",
         description="Train a biLM on a prepared corpus, or go on with a training that was stopped.",
     )
-    made.add_argument("corpus", type=Path, help="folder made by `spacy elmo prepare`")
-    made.add_argument("out", type=Path, help="folder for the model, its checkpoints and its log")
-    made.add_argument("--config", type=Path, help="JSON file; default: the recipe `default`")
-    made.add_argument("--heldout", type=Path, help="prepared corpus to measure perplexity on")
+    made.add_argument("corpus", type=expanded, help="folder made by `spacy elmo prepare`")
+    made.add_argument("out", type=expanded, help="folder for model, checkpoints and log")
+    made.add_argument("--config", type=expanded, help="JSON file; default: the recipe `default`")
+    made.add_argument("--heldout", type=expanded, help="prepared corpus to measure perplexity on")
     made.add_argument("--init", help="weights to start from, of any format")
     made.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     made.add_argument("--epochs", type=float, help="budget, instead of the config's")

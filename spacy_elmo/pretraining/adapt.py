@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.config import NO_MANY_LANGS, PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.step.language_model import new_model, tie
 
@@ -29,9 +29,13 @@ def adapt(lm: BiLM, corpus: Corpus, config: PretrainConfig) -> tuple[BiLM, Pretr
         The model, the config and what was done, in words.
 
     Raises:
-        ValueError: For words of the corpus that are cut at another length than the model's.
+        ValueError: For words of the corpus that are cut at another length than the model's, and for
+            a model of ELMoForManyLangs.
     """
-    sizes = replace(lm.config, initial_state="zero")
+    if lm.config.many_langs is not None:
+        raise ValueError(f"the weights to start from cannot be trained: {NO_MANY_LANGS}")
+    # What they were trained on before is not what they are trained on now.
+    sizes = replace(lm.config, initial_state="zero", lang=None, tokenisation=None)
     if sizes.char_cnn is not None:
         length = sizes.char_cnn.max_characters_per_token
         if corpus.max_characters != length:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.config import BiLMConfig, CharCNNConfig
-from spacy_elmo.fields import check_fields
+from spacy_elmo.bilm.limits import LARGEST_TABLE
+from spacy_elmo.fields import check_fields, short
+from spacy_elmo.files import expanded
 from spacy_elmo.vocabulary import SPECIAL_WORDS
 
 OPTIMIZERS = ("adamw", "adagrad")
@@ -22,12 +23,43 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 BUDGET = ("epochs", "tokens", "seconds")
 REPORTS = ("log_every", "checkpoint_seconds", "evaluate_seconds", "evaluate_tokens", "data")
 
+# Least and largest values. The largest are no advice: beyond them a number is a slip, and would be
+# noticed as exhausted memory, an overflow, or a run without an end.
+LARGEST_BATCH = 2**26
+_RANGES: dict[str, tuple[float, float]] = {
+    "batch_size": (1, 2**20),
+    "unroll_steps": (1, 2**20),
+    "max_sentence_length": (2, 2**20),
+    "n_negative_samples": (0, LARGEST_TABLE),
+    "warmup_steps": (0, 10**9),
+    "seed": (0, 2**63 - 1),
+    "log_every": (1, 10**9),
+    "evaluate_tokens": (1, 10**12),
+    "checkpoint_seconds": (0, 10**9),
+    "evaluate_seconds": (0, 10**9),
+    "epochs": (0, 10**6),
+    "tokens": (0, 10**15),
+    "seconds": (0, 10**9),
+    "learning_rate": (0, 1000),
+    "weight_decay": (0, 1000),
+    "initial_accumulator": (0, 10**12),
+    "epsilon": (0, 1),
+    "final_rate": (0, 1),
+    "clip_norm": (0, 10**12),
+    "reset_probability": (0, 1),
+}
+
 SMALL = BiLMConfig(
     lstm_dim=512,
     projection_dim=128,
     char_cnn=CharCNNConfig(filters=((1, 32), (2, 32), (3, 64), (4, 128), (5, 256)), n_highway=1),
     cell_clip=None,
     proj_clip=None,
+)
+
+NO_MANY_LANGS = (
+    "pretraining knows the token layers of bilm-tf, not that of ELMoForManyLangs, whose characters "
+    "a prepared corpus does not hold"
 )
 
 
@@ -124,30 +156,26 @@ class PretrainConfig:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}: expected one of {', '.join(choices)}"
                 )
-        for name, least in (
-            ("batch_size", 1),
-            ("unroll_steps", 1),
-            ("max_sentence_length", 2),
-            ("n_negative_samples", 0),
-            ("warmup_steps", 0),
-            ("seed", 0),
-            ("log_every", 1),
-            ("evaluate_tokens", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least {least}")
-        for name in ("learning_rate", "epsilon", "clip_norm", "weight_decay", "final_rate"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more")
+        for name, (least, largest) in _RANGES.items():
+            value = getattr(self, name)
+            # Not `value < least or value > largest`: NaN is neither.
+            if value is not None and not least <= value <= largest:
+                raise ValueError(f"{name} is {short(value)}: expected {least:,} to {largest:,}")
         for name in ("dropout", "beta1", "beta2"):
             if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 or more, below 1")
-        if not 0.0 <= self.reset_probability <= 1.0:
-            raise ValueError(f"reset_probability is {self.reset_probability}: expected 0 to 1")
+                value = short(getattr(self, name))
+                raise ValueError(f"{name} is {value}: expected 0 or more, below 1")
         for name in BUDGET:
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}: expected more than 0, or null")
+            if getattr(self, name) == 0:
+                raise ValueError(f"{name} is 0: expected more than 0, or null")
+        if self.batch_size * self.unroll_steps > LARGEST_BATCH:
+            raise ValueError(
+                f"batch_size {self.batch_size:,} times unroll_steps {self.unroll_steps:,} is "
+                f"{self.batch_size * self.unroll_steps:,} symbols: expected at most "
+                f"{LARGEST_BATCH:,}"
+            )
+        if self.model.many_langs is not None:
+            raise ValueError(f"model.many_langs: {NO_MANY_LANGS}")
         if self.share_embedding_softmax and self.model.char_cnn is not None:
             raise ValueError(
                 "share_embedding_softmax needs word input (model.char_cnn: null): characters have "
@@ -156,6 +184,11 @@ class PretrainConfig:
         if self.optimizer == "adamw" and self.epsilon == 0.0:
             raise ValueError(
                 "epsilon is 0: adamw would divide by zero where a gradient is zero; expected more"
+            )
+        if self.optimizer == "adagrad" and self.epsilon == self.initial_accumulator == 0.0:
+            raise ValueError(
+                "epsilon and initial_accumulator are 0: adagrad would divide by zero where a "
+                "gradient is zero; expected one of them to be more"
             )
         if self.model.initial_state != "zero":  # measured when the training is done
             object.__setattr__(self, "model", replace(self.model, initial_state="zero"))
@@ -212,7 +245,7 @@ class PretrainConfig:
             ValueError: If it is invalid, naming the file.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            values = json.loads(expanded(path).read_text(encoding="utf-8-sig"))
             if not isinstance(values, dict):
                 raise ValueError("expected a JSON object")
             return cls.from_dict(values)

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.files import place_of
+from spacy_elmo.files import expanded, place_of
 from spacy_elmo.formats import load
 from spacy_elmo.pretraining.adapt import adapt
 from spacy_elmo.pretraining.config import PretrainConfig
@@ -90,7 +90,7 @@ def stopped_by(
             f"n_negative_samples is {config.n_negative_samples}, but the corpus's vocabulary has "
             f"{text.n_vocabulary} words: lower it, or set it to 0 for the full softmax"
         )
-    out = Path(out)
+    out = expanded(out)
     _check_out(place_of(out))
     group = Group.join(device)
     lm, first = None, []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from spacy_elmo.errors import CorpusError
+from spacy_elmo.files import expanded
 from spacy_elmo.text.foreign import FOREIGN_SUFFIXES
 from spacy_elmo.text.opening import COMPRESSIONS, Readable, open_text
 
@@ -63,7 +64,8 @@ def check_inputs(inputs: Iterable[str | Path], tokenized: bool) -> list[tuple[st
         OSError: If a file cannot be opened.
     """
     kinds: list[tuple[str, Kind]] = []
-    for entry in map(str, inputs):
+    for given in map(str, inputs):
+        entry = str(expanded(given)) if given.startswith("~") else given
         path = Path(entry)
         if entry != "-":
             if path.is_dir():

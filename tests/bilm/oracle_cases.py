@@ -1,5 +1,6 @@
 """Configurations with random weights, built both as the oracle and as the package's network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spacy_elmo.bilm import BiLM, BiLMConfig, CharCNNConfig
+from spacy_elmo.bilm import BiLM, BiLMConfig, CharCNNConfig, ManyLangsConfig
 from tests.reference.elmo import ReferenceElmo, Sentence, State
+from tests.reference.many_langs import MARKS as MANY_LANGS_MARKS
+from tests.reference.many_langs import (
+    ReferenceManyLangs,
+    many_langs_options,
+    many_langs_state_dict,
+    random_many_langs,
+    rows_of,
+)
 from tests.reference.package_layout import state_dict
 from tests.reference.weights import random_weights
 
@@ -18,6 +27,7 @@ TOLERANCE = 1e-5  # of the vector's norm
 
 VOCABULARY = ["<S>", "</S>", "<UNK>", "the", "bank", "raised", "Zürich", "."]
 
+CHARACTERS = "abcdehiknrsu日Z<>.S"  # of those that ELMoForManyLangs knows
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 SENTENCES: list[Sentence] = [
     ["the", "bank", "raised"],
@@ -25,6 +35,7 @@ SENTENCES: list[Sentence] = [
     ["Zürich"],
     [*(["the", "bank", "raised", "its", "rates", "and"] * 7), LONG, "."],
     ["<S>", "the", "</S>", "日本語", "🙂", "", "\udc80", "a" * 8, "b" * 9, "c" * 48, "d" * 49],
+    ["<bos>", "<eos>x", "<oov>", "<eos>"],
     [],
     [LONG, "the"],
 ]
@@ -106,13 +117,88 @@ class Case:
             lstm_scale=self.scale,
         )
 
+    def vocabulary(self) -> list[str] | None:
+        return VOCABULARY if self.word_input else None
+
+    def reference(self, weights: Mapping[str, Array]) -> ReferenceElmo:
+        return ReferenceElmo(weights, self.options(), self.vocabulary())
+
+    def layout(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """The weights as a state dict of the package."""
+        return state_dict(weights)
+
     def build(self) -> tuple[ReferenceElmo, BiLM]:
         weights = self.weights()
-        vocabulary = VOCABULARY if self.word_input else None
-        lm = BiLM(self.config(), vocabulary)
-        tensors = {name: torch.from_numpy(array) for name, array in state_dict(weights).items()}
-        lm.load_state_dict(tensors)
-        return ReferenceElmo(weights, self.options(), vocabulary), lm
+        lm = BiLM(self.config(), self.vocabulary())
+        tensors = self.layout(weights).items()
+        lm.load_state_dict({name: torch.from_numpy(array) for name, array in tensors})
+        return self.reference(weights), lm
+
+
+@dataclass(frozen=True)
+class ManyLangsCase(Case):
+    """The same with the token layer of ELMoForManyLangs."""
+
+    words: bool = True
+    characters: bool = True
+    max_characters: int = 12
+
+    def options(self) -> dict[str, Any]:
+        return many_langs_options(
+            word_dim=3 if self.words else 0,
+            char_dim=4 if self.characters else 0,
+            filters=self.filters,
+            n_highway=self.n_highway,
+            activation=self.activation,
+            max_characters=self.max_characters,
+            lstm_dim=self.lstm_dim,
+            projection_dim=self.projection_dim,
+            n_layers=self.n_layers,
+            cell_clip=self.cell_clip,
+            proj_clip=self.proj_clip,
+        )
+
+    def vocabulary(self) -> list[str] | None:
+        return [*MANY_LANGS_MARKS, *VOCABULARY] if self.words else None
+
+    def dictionaries(self) -> tuple[dict[str, int] | None, dict[str, int] | None]:
+        """Rows of words and of characters."""
+        words = self.vocabulary()
+        characters = rows_of([*MANY_LANGS_MARKS, *CHARACTERS]) if self.characters else None
+        return None if words is None else rows_of(words), characters
+
+    def config(self) -> BiLMConfig:
+        words = self.vocabulary()
+        characters = self.characters
+        return BiLMConfig(
+            lstm_dim=self.lstm_dim,
+            projection_dim=self.projection_dim,
+            char_cnn=None,
+            n_words=None if words is None else len(words),
+            n_layers=self.n_layers,
+            cell_clip=self.cell_clip,
+            proj_clip=self.proj_clip,
+            many_langs=ManyLangsConfig(
+                word_dim=3 if self.words else 0,
+                char_dim=4 if characters else 0,
+                characters=CHARACTERS if characters else "",
+                filters=self.filters if characters else (),
+                activation=self.activation,
+                n_highway=self.n_highway if characters else 0,
+                max_characters_per_token=self.max_characters,
+            ),
+        )
+
+    def weights(self) -> dict[str, Array]:
+        rng = np.random.default_rng(self.seed)
+        dictionaries = self.dictionaries()
+        return random_many_langs(self.options(), rng, *dictionaries, lstm_scale=self.scale)
+
+    def reference(self, weights: Mapping[str, Array]) -> ReferenceElmo:
+        return ReferenceManyLangs(weights, self.options(), *self.dictionaries())
+
+    def layout(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        return many_langs_state_dict(weights)
 
 
 CASES = {
@@ -155,6 +241,12 @@ CASES = {
         bidirectional=False,
     ),
     "small_weights": Case(scale=0.05),
+    "many_langs": ManyLangsCase(n_highway=2, cell_clip=3.0, proj_clip=3.0),
+    "many_langs_words": ManyLangsCase(characters=False),
+    "many_langs_characters": ManyLangsCase(words=False, activation="tanh", n_layers=1),
+    "many_langs_no_highway_both_clips_fire": ManyLangsCase(
+        n_highway=0, cell_clip=0.5, proj_clip=0.25, scale=2.0, max_characters=7
+    ),
 }
 
 

@@ -245,9 +245,9 @@ def test_warm_up_is_the_mean_state_of_running_text(case: Case) -> None:
     for direction in range(elmo.n_directions):
         # As in training: forwards no `</S>` is read, backwards no `<S>`, last sentence first.
         state, states = elmo.zero_state(), []
-        read = [["<S>", *words] for words in text]
+        read = [[elmo.boundaries[0], *words] for words in text]
         if direction == 1:
-            read = [["</S>", *reversed(words)] for words in reversed(text)]
+            read = [[elmo.boundaries[1], *reversed(words)] for words in reversed(text)]
         for symbols in read:
             _, state = elmo.run_direction(elmo.token_vectors(symbols), direction, state)
             states.append(state)

@@ -160,3 +160,22 @@ def test_vectors_that_are_not_finite_are_said_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         lm.encode(SENTENCES)
+
+
+@pytest.mark.parametrize("initial_state", ["zero", "carry"])
+def test_forward_and_carry_say_so_too(initial_state: str) -> None:
+    lm = small_weights()
+    lm.initial_state = initial_state
+    with torch.no_grad():
+        for parameter in lm.parameters():
+            parameter *= 1e15
+    read = lm.encode if initial_state == "carry" else lm.forward
+    with pytest.warns(RuntimeWarning, match="vectors hold NaN or infinite values") as caught:
+        read([["the", "bank"]])
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read([["the", "bank"]])
+    lm.weights_changed()
+    with pytest.warns(RuntimeWarning, match="vectors hold NaN"):
+        lm.forward([["the", "bank"]])

@@ -38,6 +38,9 @@ def test_there_and_back_is_exact(native, tmp_path):
     result = convert(hdf5, back)
     assert result.exit_code == 0
     assert str(back) in result.output
+    assert f"Read {hdf5}, an HDF5 file of bilm-tf or AllenNLP, and wrote {back}" in " ".join(
+        result.output.split()
+    )
     for file in ("config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"):
         assert (back / file).read_bytes() == (native / file).read_bytes(), file
 
@@ -87,3 +90,79 @@ def test_a_target_that_cannot_be_meant_is_refused_before_anything_is_read(tmp_pa
     result = convert(tmp_path / "nowhere", tmp_path / "x.npz")
     assert result.exit_code == 1
     assert "x.npz: would be a directory, although its name ends in .npz" in result.output
+
+
+@pytest.mark.parametrize("weights", ["native", "elmo.hdf5"])
+def test_what_was_edited_on_purpose_is_taken(native, tmp_path, weights):
+    """What the error says helps: the edit counts, and the new weights load."""
+    convert(native, tmp_path / "elmo.hdf5")
+    edits = {
+        native / "config.json": lambda told: told.update(cell_clip=0.25),
+        tmp_path / "elmo_options.json": lambda told: told["lstm"].update(cell_clip=0.25),
+    }
+    for file, edit in edits.items():
+        values = json.loads(file.read_text())
+        edit(values)
+        file.write_text(json.dumps(values))
+    source, target = tmp_path / weights, tmp_path / "new"
+    result = convert(source, target)
+    assert result.exit_code == 1
+    told = " ".join(result.output.split())
+    assert "if you changed it on purpose: spacy elmo convert" in told
+    assert "NEW --edited" in told
+    assert convert(source, target, "--edited").exit_code == 0
+    assert BiLM.from_pretrained(target).config.cell_clip == 0.25
+    assert convert(source, target).exit_code == 1  # the next one has to say so again
+
+
+def test_an_edit_that_fits_no_weights_is_an_error_all_the_same(native, tmp_path):
+    config = json.loads((native / "config.json").read_text())
+    for change, told in (({"colour": "red"}, "colour"), ({"lstm_dim": 8}, "shape")):
+        (native / "config.json").write_text(json.dumps({**config, **change}))
+        result = convert(native, tmp_path / "new", "--edited")
+        assert result.exit_code == 1
+        assert told in result.output
+
+
+def test_card_and_licences_survive_hdf5(native, tmp_path):
+    (native / "LICENSE.txt").write_text("CC BY-SA 4.0")
+    (tmp_path / "README.md").write_text("of something else")
+    assert convert(native, tmp_path / "elmo_weights.hdf5").exit_code == 0
+    assert (tmp_path / "elmo_README.md").read_text() == "Trained on naught."
+    assert convert(tmp_path / "elmo_weights.hdf5", tmp_path / "back").exit_code == 0
+    assert (tmp_path / "back/README.md").read_text() == "Trained on naught."
+    assert (tmp_path / "back/LICENSE.txt").read_text() == "CC BY-SA 4.0"
+    files = {"config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"}
+    assert {path.name for path in (tmp_path / "back").iterdir()} == {
+        *files,
+        "README.md",
+        "LICENSE.txt",
+    }
+    assert BiLM.from_pretrained(tmp_path / "elmo_weights.hdf5").softmax is not None
+
+
+def test_language_and_tokenisation_are_kept_with_the_weights(native, tmp_path):
+    target, back = tmp_path / "elmo.hdf5", tmp_path / "back"
+    arguments = ("--lang", "pt-BR", "--tokenisation", "lemmas")
+    assert convert(native, target, *arguments).exit_code == 0
+    assert convert(target, back).exit_code == 0
+    config = json.loads((back / "config.json").read_text())
+    assert (config["lang"], config["tokenisation"]) == ("pt-BR", "lemmas")
+    assert BiLM.from_pretrained(back).config.lang == "pt-BR"
+    result = CliRunner().invoke(app, ["info", str(back)])
+    assert "pt-BR" in result.output
+    assert "lemmas" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--lang", "English"), "--lang is 'English': expected the code"),
+        (("--tokenisation", "bytes"), "--tokenisation is 'bytes': expected words or lemmas"),
+    ],
+)
+def test_no_language_and_no_tokenisation(native, tmp_path, arguments, message):
+    result = convert(native, tmp_path / "target", *arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "target").exists()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import spacy
 import torch
 from typer.testing import CliRunner
 
@@ -111,3 +112,21 @@ def test_published_weights(shared):
     printed = run(shared / "weights" / "en-interim")
     assert "3 of width 256" in printed
     assert "2,996,432" in printed
+
+
+def test_a_pipeline(tmp_path):
+    """Its component's weights, with their licences beside that of the pipeline."""
+    BiLM(CHARACTERS).save(tmp_path / "model")
+    (tmp_path / "model/README.md").write_text("Text: CC BY-SA 4.0.")
+    nlp = spacy.blank("xx")
+    nlp.add_pipe("elmo", config={"model": {"weights": str(tmp_path / "model")}})
+    nlp.to_disk(tmp_path / "pipeline")
+    printed = run(tmp_path / "pipeline")
+    assert "Its licence: none is named" in printed
+    assert "Component 'elmo'" in printed
+    assert "3 of width 12" in printed
+    assert re.search(r"Licences +CC BY-SA 4.0", printed)
+    spacy.blank("xx").to_disk(tmp_path / "other")
+    result = CliRunner().invoke(app, ["info", str(tmp_path / "other")])
+    assert result.exit_code == 1
+    assert "a pipeline without `elmo`" in result.output

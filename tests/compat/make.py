@@ -36,6 +36,7 @@ from spacy.training import Example
 import spacy_elmo
 from spacy_elmo import BiLM
 from spacy_elmo.bilm import BiLMConfig
+from spacy_elmo.bilm.task_mix import TaskMix
 
 TEXTS = (
     "The bank raised its rates . They sat on the river bank !",
@@ -101,6 +102,30 @@ def make_weights(out: Path) -> None:
         warm = BiLM.from_pretrained(out / name, initial_state="warm").encode(SENTENCES)
         stem = name.split("/")[0]
         np.savez(out / f"{stem}.npz", *layers, *warm, lm.mean_layers.numpy())
+
+
+def make_many_langs(out: Path) -> None:
+    """A native directory with the token layer of ELMoForManyLangs, and what it gives."""
+    sizes = {
+        "word_dim": 2,
+        "char_dim": 2,
+        "characters": "abehknrstZë日",
+        "filters": [[1, 2], [2, 3]],
+    }
+    sizes |= {"activation": "relu", "n_highway": 1, "max_characters_per_token": 9}
+    words = ["<oov>", "<bos>", "<eos>", "<pad>", "The", "bank", "日本", "\u3000"]
+    network = {**NETWORK, "char_cnn": None, "n_words": len(words), "many_langs": sizes}
+    torch.manual_seed(3)
+    lm = BiLM(BiLMConfig.from_dict(network), words)
+    lm.save(out / "many_langs")
+    np.savez(out / "many_langs.npz", *BiLM.from_pretrained(out / "many_langs").encode(SENTENCES))
+
+
+def make_mixes(out: Path) -> None:
+    """A native directory of weights that come with the mixes of a task."""
+    lm = random_bilm(5)
+    lm.task_mixes = (TaskMix((0.25, 0.25, 0.5), 1.5), TaskMix((0.0, 1.0, 0.0), 0.5, True))
+    lm.save(out / "mixes")
 
 
 def make_pipeline(folder: Path, frozen: bool) -> Language:
@@ -227,6 +252,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)  # the saved configs name the weights by a path that is there no longer
         make_weights(out)
+        make_many_langs(out)
+        make_mixes(out)
         make_pipelines(out)
         make_docs(out)
         make_corpus(out)

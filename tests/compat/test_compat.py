@@ -50,6 +50,12 @@ def test_weights(path: str) -> None:
     assert_allclose(lm.mean_layers.numpy(), mean, **CLOSE)
 
 
+def test_mixes_of_a_task() -> None:
+    first, second = BiLM.from_pretrained(DATA / "mixes").task_mixes
+    assert (first.weights, first.gamma, first.layer_norm) == ((0.25, 0.25, 0.5), 1.5, False)
+    assert (second.weights, second.gamma, second.layer_norm) == ((0.0, 1.0, 0.0), 0.5, True)
+
+
 def figures(name: str) -> dict[str, Any]:
     with np.load(DATA / f"{name}.npz") as file:
         return dict(file)
@@ -65,6 +71,12 @@ def test_pipelines(name: str) -> None:
         (scores,) = nlp.get_pipe("tagger").predict([doc])
         assert_allclose(scores, expected[f"scores{number}"], **CLOSE)
         assert_allclose(doc[1]._.elmo_similarity(doc[4]), expected[f"similarity{number}"], **CLOSE)
+
+
+def test_the_token_layer_of_elmoformanylangs() -> None:
+    layers = BiLM.from_pretrained(DATA / "many_langs").encode(SENTENCES)
+    for found, expected in zip(layers, arrays("many_langs"), strict=True):
+        assert_allclose(found, expected, **CLOSE)
 
 
 def test_saved_again_a_pipeline_is_the_same(tmp_path: Path) -> None:

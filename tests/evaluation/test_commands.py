@@ -23,7 +23,7 @@ def test_commands_report(
     common: dict[str, Any] = {"initial_state": None, "text": text, "json": out}
     wic.main(weights, wic_folder, words=200, **common)
     figures = json.loads(out.read_text())
-    assert len(figures["values"]) == 8
+    assert len(figures["values"]) == 10
     assert all(0 <= row["dev"] <= 1 for row in figures["values"])
     coarsewsd.main(weights, wsd_folder, words=200, **common)
     (first, *_) = json.loads(out.read_text())["values"]

@@ -18,6 +18,10 @@ def test_encoder_variants(weights: str) -> None:
     lm = BiLM.from_pretrained(weights)
     layers = np.concatenate(lm.encode(text), axis=1)
     np.testing.assert_allclose(found[Variant("random", "layer 2", False)], layers[2], atol=1e-6)
+    context = np.concatenate(lm.context(text))
+    np.testing.assert_allclose(found[Variant("random", "context", False)], context, atol=1e-6)
+    centred = found[Variant("random", "context", True)]
+    np.testing.assert_allclose(centred, context - layers[-1].mean(axis=0), atol=1e-5)
     average = layers.mean(axis=0)
     np.testing.assert_allclose(found[Variant("random", "average", False)], average, atol=1e-6)
     # The text is the sample that the mean was taken over.

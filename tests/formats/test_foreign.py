@@ -26,21 +26,11 @@ def error(source: Path) -> str:
     ("names", "expected", "advice"),
     [
         (
-            ["char.dic", "word.dic", "encoder.pkl", "token_embedder.pkl", "config.json"],
-            "a model of ELMoForManyLangs",
-            "train a model for its language",
-        ),
-        (
-            ["checkpoint", "model.ckpt-935588.index", "model.ckpt-935588.meta", "options.json"],
+            ["model.ckpt-1.meta", "model.ckpt-1.data-00000-of-00001"],
             "a checkpoint of TensorFlow",
-            "dump_weights",
+            "Give the path of its .index",
         ),
-        (
-            ["model.ckpt-1.index", "model.ckpt-1.data-00000-of-00001"],
-            "a checkpoint of TensorFlow",
-            "dump_weights",
-        ),
-        (["saved_model.pb", "variables"], "a saved model of TensorFlow", "dump_weights"),
+        (["saved_model.pb", "variables"], "a saved model of TensorFlow", "variables/"),
         (["config.cfg", "meta.json", "vocab"], "a pipeline of spaCy", "elmo/model"),
         (["corpus.json", "tokens.npy"], "a prepared corpus", "spacy elmo pretrain"),
         (["a", "b"], "found a, b", "Expected a native directory"),
@@ -54,7 +44,8 @@ def test_folders(tmp_path: Path, names: list[str], expected: str, advice: str) -
     assert advice in message
 
 
-def test_files(tmp_path: Path) -> None:
+def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACY_ELMO_HOME", str(tmp_path / "home"))
     with ZipFile(tmp_path / "m.zip", "w") as archive:
         archive.writestr("x", "y")
     with tarfile.open(tmp_path / "m.tar", "w") as tar:
@@ -64,20 +55,26 @@ def test_files(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.zeros(2))
     (tmp_path / "m.gz").write_bytes(b"\x1f\x8b\x08")
     (tmp_path / "options.json").write_text("{}")
-    (tmp_path / "model.ckpt-1.index").write_bytes(b"x")
+    (tmp_path / "model.ckpt-1.data-00000-of-00001").write_bytes(b"x")
+    (tmp_path / "char.dic").write_bytes(b"x")
     save(model(), tmp_path / "m")
     for name, expected in (
-        ("m.zip", "(a zip archive, or what PyTorch and numpy save as one). Unpack it"),
+        ("m.zip", "(found x). Expected a native directory"),
         ("m.pt", "(a zip archive, or what PyTorch"),
-        ("m.tar", "(a tar archive). Unpack it"),
+        ("m.tar", "(found x). Expected a native directory"),
         ("old.pt", "(a pickle, perhaps saved by PyTorch, which can run any code). Expected"),
         ("m.npy", "(a numpy array). Expected"),
         ("m.gz", "(a gzip file). Unpack it"),
         ("options.json", "(a JSON file). Give the path of the weights beside it"),
-        ("model.ckpt-1.index", "(a part of a checkpoint of TensorFlow). Write its weights as"),
+        (
+            "model.ckpt-1.data-00000-of-00001",
+            "(a part of a checkpoint of TensorFlow). Give the path of its .index",
+        ),
+        ("char.dic", "(a part of a model, char.dic). Give the path of the folder"),
         ("m/weights.safetensors", "(a part of a model, weights.safetensors). Give the path of the"),
     ):
         assert f"{tmp_path / name}: holds no weights {expected}" in error(tmp_path / name)
+    assert not (tmp_path / "home").exists()
 
 
 def test_model_hdf5_is_meant_beside_others(tmp_path: Path) -> None:

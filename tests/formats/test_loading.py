@@ -42,9 +42,15 @@ def test_packaged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     save(lm, tmp_path / "en_elmo_sm")
     assert resolve("en_elmo_sm") == tmp_path / "en_elmo_sm"
     assert_same(load("en_elmo_sm"), lm)
-    # A path of that name is something else.
+    # A `Path` is a name, too, unless there is something of that name.
     monkeypatch.chdir(tmp_path.parent)
-    assert "no weights at 'en_elmo_sm'" in error(Path("en_elmo_sm"))
+    assert_same(load(Path("en_elmo_sm")), lm)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    save(model(seed=1), "en_elmo_sm")
+    assert_same(load(Path("./en_elmo_sm")), model(seed=1))
+    assert_same(load("./en_elmo_sm"), model(seed=1))
+    assert_same(load("en_elmo_sm"), lm)
 
 
 @pytest.mark.parametrize("source", ["", "x" * 5000, "~nobody_of_this_name/elmo", "a\0b"])
@@ -57,8 +63,14 @@ def test_home_and_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    for source in ("~/m", "m", "./m", Path("m"), tmp_path / "m"):
+    for source in ("~/m", "m", "./m", Path("m"), tmp_path / "m", Path("~/m")):
         assert_same(load(source), model())
+    save(model(TINY_WORDS), "~/w.hdf5")
+    assert (tmp_path / "w.hdf5").is_file()
+    for name in ("options.json", "vocab.txt"):
+        (tmp_path / f"w_{name}").rename(tmp_path / f"elsewhere_{name[:3]}")
+    lm = load("~/w.hdf5", options="~/elsewhere_opt", vocab=Path("~/elsewhere_voc"))
+    assert_same(lm, model(TINY_WORDS))
 
 
 def test_through_the_model_class(tmp_path: Path) -> None:

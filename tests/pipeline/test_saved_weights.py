@@ -142,3 +142,19 @@ def test_mean_vector(make_nlp: Make, tmp_path: Path) -> None:
     np.testing.assert_allclose(pipe.mean_vector, lm.mean_layers.numpy().mean(axis=0), atol=1e-6)
     with pytest.raises(ValueError, match="read-only"):
         pipe.mean_vector[0] = 1
+
+
+def test_the_meta_of_a_pipeline_names_the_licences(full: Path, tmp_path: Path) -> None:
+    """What `spacy package` shows, unless the pipeline says something else."""
+    nlp, examples = make(full, {"projection": 8})
+    for _ in range(2):
+        nlp.initialize(lambda: examples)
+    nlp.to_disk(tmp_path / "one")
+    meta = spacy.load(tmp_path / "one").meta
+    assert meta["license"] == "CC BY-SA 4.0 (weights of elmo: see elmo/model)"
+    told = f"weights of elmo: {full} (CC BY-SA 4.0)"
+    assert meta["sources"] == [{"name": told, "url": "", "license": "CC BY-SA 4.0"}]
+    nlp.meta.update(license="MIT", sources=["my text"])
+    nlp.initialize(lambda: examples)
+    assert nlp.meta["license"] == "MIT"
+    assert nlp.meta["sources"] == ["my text", told]

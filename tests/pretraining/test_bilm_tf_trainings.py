@@ -58,7 +58,13 @@ def corpora(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int,
     return made
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+LONG = ("both directions, characters", "skip connections")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in SETTINGS],
+)
 def test_learns_its_text(
     name: str, corpora: dict[int, Corpus], tmp_path: Path, one_thread: None
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -196,11 +198,33 @@ def test_configs_round_trip() -> None:
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"tokens": 0}, "tokens is 0: expected more than 0"),
         ({"epsilon": 0.0}, "epsilon is 0: adamw would divide by zero"),
+        (
+            {"recipe": "bilm-tf", "initial_accumulator": 0.0},
+            "epsilon and initial_accumulator are 0: adagrad would divide by zero",
+        ),
+        ({"batch_size": 2**20, "unroll_steps": 2**20}, "symbols: expected at most 67,108,864"),
     ],
 )
 def test_wrong_configs(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PretrainConfig.from_dict(values)
+
+
+NUMBERS = [
+    field.name
+    for field in fields(PretrainConfig)
+    if str(field.type).partition(" ")[0] in ("int", "float")
+]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_bounds(name: str) -> None:
+    """Said at once, not by exhausted memory or an overflow in mid-training."""
+    for value in (-1, 10**30, 10**5000, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"{name} is "):
+            PretrainConfig.from_dict({name: value})
+        with pytest.raises(ValueError, match=f"{name} is "):
+            replace(PretrainConfig(), **{name: value})
 
 
 def test_it_needs_no_spacy(corpus: Corpus, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ class ReferenceElmo:
     vocabulary: for word input, the words in the order of the rows of `embedding`.
     """
 
+    boundaries = (BOS_WORD, EOS_WORD)
+
     def __init__(
         self,
         weights: Mapping[str, npt.ArrayLike],
@@ -143,7 +145,8 @@ class ReferenceElmo:
 
         Shape: (n_layers + 1, n_words + 2, n_directions * P)
         """
-        tokens = self.token_vectors([BOS_WORD, *sentence, EOS_WORD])
+        begin, end = self.boundaries
+        tokens = self.token_vectors([begin, *sentence, end])
         layers = [np.concatenate([tokens] * self.n_directions, axis=-1)]
         outputs, state = self.run_direction(tokens, 0, state)
         if self.n_directions == 2:

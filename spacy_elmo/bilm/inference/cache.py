@@ -14,7 +14,8 @@ from torch import Tensor
 
 from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.bilm.inference.tokens import embed_words
-from spacy_elmo.bilm.token_encoder import CharCNN, WordEmbedding
+from spacy_elmo.bilm.token_encoder import CharCNN
+from spacy_elmo.bilm.token_layers import TokenEncoder
 from spacy_elmo.fork_lock import ForkLock
 
 # Types whose token-layer vector is kept: 32 MB at 128 dimensions. English running text of a
@@ -43,7 +44,7 @@ class TokenCache:
             back at once, and no bookkeeping per token is needed to know which those are.
     """
 
-    def __init__(self, encoder: CharCNN | WordEmbedding, capacity: int) -> None:
+    def __init__(self, encoder: TokenEncoder, capacity: int) -> None:
         self.encoder = encoder
         self.capacity = capacity
         self._lock = ForkLock(self._forget)

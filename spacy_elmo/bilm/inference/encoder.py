@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,9 +13,8 @@ from torch import Tensor
 from spacy_elmo.bilm.config import INITIAL_STATES
 from spacy_elmo.bilm.inference.cache import DEFAULT_CACHE_SIZE, TokenCache
 from spacy_elmo.bilm.inference.engine import Engine
-from spacy_elmo.bilm.inference.windows import encode_windows
+from spacy_elmo.bilm.inference.windows import NOT_FINITE, Mix, encode_windows
 from spacy_elmo.bilm.network import Network
-from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.sentences import Words, check_sentences
 from spacy_elmo.bilm.state import CarriedState
 from spacy_elmo.fork_lock import ForkLock
@@ -49,6 +49,7 @@ class Encoder:
         self._carried = CarriedState()
         self._engine: tuple[tuple[object, ...], Engine] | None = None
         self._lock = ForkLock()
+        self._told_not_finite = False
         self.initial_state = initial_state
 
     @property
@@ -68,12 +69,16 @@ class Encoder:
     ) -> Tensor:
         """All layers of all tokens, with gradients; see `BiLM.forward`."""
         sentences = check_sentences(sentences)
-        if self.initial_state != "carry":
-            state = network.start(self.initial_state, len(sentences))
-            return network.run(sentences, state, boundaries=boundaries)[0]
-        zero = network.start("zero", len(sentences))
-        layers, after = network.run(sentences, self._carried.start(zero), boundaries=boundaries)
-        self._carried.update(after)
+        carries = self.initial_state == "carry"
+        state = network.start("zero" if carries else self.initial_state, len(sentences))
+        if carries:
+            state = self._carried.start(state)
+        layers, after = network.run(sentences, state, boundaries=boundaries)
+        if carries:
+            self._carried.update(after)
+        # Asked of a GPU, this would wait for it at every call.
+        if layers.device.type == "cpu":
+            self._tell_not_finite(layers.detach())
         return layers
 
     def encode(
@@ -81,7 +86,7 @@ class Encoder:
         network: Network,
         sentences: Iterable[Words],
         *,
-        mix: ScalarMix | None = None,
+        mix: Mix | None = None,
         batch_tokens: int | None = None,
     ) -> list[Floats]:
         """Layers of each sentence, fast and without gradients; see `BiLM.encode`."""
@@ -101,7 +106,7 @@ class Encoder:
         network: Network,
         sentences: Iterable[Words],
         *,
-        mix: ScalarMix | None = None,
+        mix: Mix | None = None,
         batch_tokens: int | None = None,
     ) -> Iterator[Floats]:
         """`encode` for an endless iterable; see `BiLM.stream`."""
@@ -118,6 +123,57 @@ class Encoder:
             batch_tokens=batch_tokens,
         )
 
+    def edges(self, network: Network) -> Floats:
+        """States of the LSTM layers at the marks that every sentence begins with.
+
+        The forward half is that of `<S>`, the backward half that of `</S>`.
+
+        Returns:
+            *Shape:* (n_layers, width).
+
+        Raises:
+            ValueError: In the "carry" state, where they differ from sentence to sentence.
+        """
+        if self.initial_state == "carry":
+            raise ValueError('in the "carry" state each sentence has edges of its own')
+        with torch.inference_mode():
+            edges: Floats = self._ready_engine(network).edges.float().cpu().numpy()
+        return edges
+
+    def top_states(
+        self, network: Network, sentences: Iterable[Words], *, batch_tokens: int | None = None
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """States of the top layer: of the words of each sentence, and at its edges.
+
+        Args:
+            network: The weights.
+            sentences: As for `BiLM.encode`.
+            batch_tokens: Bound of the tokens computed together; None: by memory.
+
+        Yields:
+            For each sentence the states of its words, *Shape:* (n_words, width), and the forward
+            state of its `<S>` beside the backward one of its `</S>`, *Shape:* (width,).
+        """
+        if self.initial_state != "carry":
+            top = self.edges(network)[-1]
+            for states in self.stream(network, sentences, mix=_top, batch_tokens=batch_tokens):
+                yield states, top
+            return
+        sentences = check_sentences(sentences)
+        if not sentences:
+            return
+        with torch.no_grad():
+            rows = self.forward(network, sentences, boundaries=True)[-1].float().cpu().numpy()
+        half = network.config.projection_dim
+        start = 0
+        for words in sentences:
+            end = start + len(words) + 2
+            yield (
+                rows[start + 1 : end - 1].copy(),
+                np.concatenate([rows[start, :half], rows[end - 1, half:]]),
+            )
+            start = end
+
     def reset_state(self) -> None:
         """Forget the state carried from call to call."""
         self._carried.reset()
@@ -126,6 +182,14 @@ class Encoder:
         """Forget everything computed from weights."""
         with self._lock:
             self._engine = None
+            self._told_not_finite = False
+
+    def _tell_not_finite(self, layers: Tensor) -> None:
+        # A sum mostly says so, at a fraction of the time.
+        if self._told_not_finite or layers.sum().isfinite() or layers.isfinite().all():
+            return
+        self._told_not_finite = True
+        warnings.warn(NOT_FINITE, RuntimeWarning, stacklevel=4)
 
     def __getstate__(self) -> dict[str, Any]:
         # What the engine holds is computed anew: a copy is for weights of its own.
@@ -155,3 +219,7 @@ class Encoder:
                     )
                 self._engine = (key, engine)
             return self._engine[1]
+
+
+def _top(layers: Tensor) -> Tensor:
+    return layers[-1]

@@ -31,7 +31,6 @@ from spacy_elmo.bilm.sentences import word_types
 from spacy_elmo.bilm.state import State
 from spacy_elmo.bilm.walk import walk
 from spacy_elmo.types import Sentence
-from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,15 @@ class FastDirection:
         layers: From the lowest to the highest.
         h: Of each layer. *Shape:* (1, P).
         c: Of each layer. *Shape:* (1, C).
+        outputs: Of each layer at the mark, which skip connections make something else than `h`.
+            *Shape:* (1, P).
     """
 
     name: str
     layers: list[FastLayer]
     h: list[Tensor]
     c: list[Tensor]
+    outputs: list[Tensor]
 
 
 class Engine:
@@ -74,19 +76,27 @@ class Engine:
         self.cache = cache
         self.skip = skip
         self.told_not_finite = False  # said once, for these weights
-        marks = cache.vectors([BOS_WORD, EOS_WORD])
+        marks = cache.vectors(cache.encoder.boundaries)
         self.directions: list[FastDirection] = []
         for d, (name, layers) in enumerate(directions):
             fast = [FastLayer.of(layer, dtype) for layer in layers]
-            before = FastDirection(name, fast, list(state.h[:, d]), list(state.c[:, d]))
+            before = FastDirection(name, fast, list(state.h[:, d]), list(state.c[:, d]), [])
             steps = list(self._walk(before, marks[d : d + 1], [1]))
-            h, c = ([step[k] for step in steps] for k in (1, 2))
-            self.directions.append(FastDirection(name, fast, h, c))
+            outputs, h, c = ([step[k] for step in steps] for k in range(3))
+            self.directions.append(FastDirection(name, fast, h, c, outputs))
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self.directions[0].layers[0].weight.device
+
+    @property
+    def edges(self) -> Tensor:
+        """States of the LSTM layers at the opening marks, `<S>` forwards and `</S>` backwards.
+
+        *Shape:* (n_layers, width).
+        """
+        return torch.cat([torch.cat(each.outputs) for each in self.directions], dim=1)
 
     def run(self, sentences: Sequence[Sentence]) -> Tensor:
         """All layers of all tokens, one sentence after the other.

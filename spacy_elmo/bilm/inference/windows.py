@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.inference.engine import Engine
-from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.sentences import Words, checked_sentences
 from spacy_elmo.types import Floats, Sentence
 
@@ -24,6 +24,8 @@ WINDOW_FLOATS = 32 * 2**20
 # Sentences of a window, whatever their length: a stream of empty ones must come out too.
 WINDOW_SENTENCES = 8192
 
+Mix = Callable[[Tensor], Tensor]
+"""What is kept of the layers, (n_outputs, n_tokens, width) to (..., n_tokens, width)."""
 
 NOT_FINITE = (
     "vectors hold NaN or infinite values: some weights of this language model (or of its mix) are "
@@ -48,7 +50,7 @@ def encode_windows(
     config: BiLMConfig,
     sentences: Iterable[Words],
     *,
-    mix: ScalarMix | None,
+    mix: Mix | None,
     batch_tokens: int | None,
 ) -> Iterator[Floats]:
     """Arrays of each sentence, in order; see `BiLM.encode`."""
@@ -65,7 +67,7 @@ def encode_windows(
 
 
 def encode_window(
-    engine: Engine, window: Sequence[Sentence], mix: ScalarMix | None, max_tokens: int
+    engine: Engine, window: Sequence[Sentence], mix: Mix | None, max_tokens: int
 ) -> list[Floats]:
     """Arrays of each sentence of one window."""
     arrays: dict[int, Floats] = {}

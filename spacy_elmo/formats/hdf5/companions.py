@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from spacy_elmo.errors import problem
 from spacy_elmo.files import link
 
 SUFFIXES = (".hdf5", ".h5")
+
+# Names that occur beside those that end in "options.json" and "vocab.txt".
+_SPELLINGS = {
+    "options": re.compile(r"(.+[_-])?options[_-]?\d*\.json"),
+    "vocab": re.compile(r"(.+[_-])?vocab[_-]?[\d-]*\.txt(\.gz)?"),
+}
+_WEIGHTS = re.compile(r"(?<![A-Za-z])weights(?![A-Za-z])")
 
 _ADVICE = {
     "weights": "Give the path of the one to load",
@@ -43,11 +52,26 @@ def companion(weights: Path, kind: str, suffix: str) -> Path:
     return weights.with_name(f"{weights.stem.removesuffix('_weights')}_{kind}{suffix}")
 
 
+def own_names(weights: Path, kind: str, suffix: str) -> list[Path]:
+    """The names that options or a vocabulary of a weight file may bear, by its own.
+
+    >>> [path.name for path in own_names(Path("sl-elmo-weights.hdf5"), "options", ".json")]
+    ['sl-elmo-weights_options.json', 'sl-elmo-options.json']
+    """
+    names = [companion(weights, kind, suffix)]
+    if weights.stem != "weights" and _WEIGHTS.search(weights.stem):
+        names.append(weights.with_name(_WEIGHTS.sub(kind, weights.stem) + suffix))
+    if kind == "vocab":
+        names += [path.with_name(f"{path.name}.gz") for path in names]
+    return names
+
+
 def beside(weights: Path, kind: str, suffix: str) -> Path | None:
-    """The options or vocabulary beside a weight file.
+    """The options or vocabulary beside a weight file, or else beside what it is a link to.
 
     One that bears the weights' name comes first. Otherwise there must be only one, named
-    `options.json` or `*_options.json`, that does not bear the name of other weights.
+    `options.json` or `*_options.json`, that does not bear the name of other weights; if there is
+    none, only one of another spelling: `options262.json`, `vocab-2016-09-10.txt`, `vocab.txt.gz`.
 
     Args:
         weights: The weight file.
@@ -60,17 +84,44 @@ def beside(weights: Path, kind: str, suffix: str) -> Path | None:
     Raises:
         WeightsError: If there are several.
     """
-    own = companion(weights, kind, suffix)
-    if own.is_file():
-        return own
-    others = {companion(other, kind, suffix) for other in weight_files(weights.parent)}
-    name = f"{kind}{suffix}"
-    found = [
+    found = (_beside(place, kind, suffix) for place in _targets(weights))
+    return next((file for file in found if file is not None), None)
+
+
+def own(weights: Path, kind: str, suffix: str) -> Path | None:
+    """The options or vocabulary that bears the name of a weight file, or None."""
+    names = (name for place in _targets(weights) for name in own_names(place, kind, suffix))
+    return next((name for name in names if name.is_file()), None)
+
+
+def _beside(weights: Path, kind: str, suffix: str) -> Path | None:
+    for name in own_names(weights, kind, suffix):
+        if name.is_file():
+            return name
+    others = {
+        name
+        for other in weight_files(weights.parent)
+        for name in own_names(other, kind, suffix)
+        if other.name != weights.name
+    }
+    plain = f"{kind}{suffix}"
+    there = [
         file
         for file in sorted(weights.parent.iterdir())
-        if file.name == name or (file.name.endswith(f"_{name}") and file not in others)
+        if file.name == plain or (_SPELLINGS[kind].fullmatch(file.name) and file not in others)
     ]
+    usual = [file for file in there if file.name == plain or file.name.endswith(f"_{plain}")]
+    found = usual or [file for file in there if file.is_file()]
     return only(weights.parent, kind, found) if found else None
+
+
+def _targets(weights: Path) -> Iterator[Path]:
+    """A path, and what it is a link to, link by link."""
+    for _ in range(40):  # as many as systems follow
+        yield weights
+        if not weights.is_symlink():
+            return
+        weights = weights.parent / weights.readlink()
 
 
 def only(folder: Path, kind: str, found: list[Path]) -> Path:

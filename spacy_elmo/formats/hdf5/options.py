@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +32,36 @@ _CHAR_CNN: tuple[tuple[str, str, Any], ...] = (
 
 
 def read_config(
-    path: Path, weights: Path, stored: Mapping[str, Stored], initial_state: str
+    path: Path,
+    weights: Path,
+    stored: Mapping[str, Stored],
+    initial_state: str,
+    spellings: Sequence[Spelling] = SPELLINGS,
+) -> tuple[BiLMConfig, Spelling]:
+    """Read an options file; see `config_of_options`."""
+    return config_of_options(
+        path, read_json(path, error=WeightsError), weights, stored, initial_state, spellings
+    )
+
+
+def config_of_options(
+    path: Path | str,
+    options: Mapping[str, Any],
+    weights: Path,
+    stored: Mapping[str, Stored],
+    initial_state: str,
+    spellings: Sequence[Spelling] = SPELLINGS,
 ) -> tuple[BiLMConfig, Spelling]:
     """The config of HDF5 weights, and how their LSTM weights are named.
 
     Args:
-        path: The options file. It says what the network is; the weights only decide what options
+        path: The options file, or what else to call where they come from, for messages.
+        options: Its contents. They say what the network is; the weights only decide what options
             leave open: rows of tables, and whether there are projections.
         weights: The HDF5 file, for messages.
         stored: Its datasets by name.
         initial_state: As our own group in the HDF5 file gives it; "zero" without one.
+        spellings: How LSTM weights may be named.
 
     Returns:
         The config, and the names.
@@ -49,10 +69,9 @@ def read_config(
     Raises:
         WeightsError: For options that are missing, unknown, invalid, or contradict the weights.
     """
-    options = read_json(path, error=WeightsError)
     lstm = _section(path, options, "lstm")
     values = _values(path, "lstm", lstm, _LSTM)
-    spelling = _spelling(path, weights, stored, values["n_layers"])
+    spelling = _spelling(path, weights, stored, values["n_layers"], spellings)
     cell_projection = f"{spelling.cell.format(d=0, i=0)}/{spelling.projection}"
     values |= {
         "bidirectional": _bidirectional(path, options, weights, spelling),
@@ -94,7 +113,7 @@ def to_options(config: BiLMConfig) -> dict[str, Any]:
     return options
 
 
-def _section(path: Path, options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _section(path: Path | str, options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     section = options.get(name)
     if not isinstance(section, dict):
         found = "is missing" if section is None else f"is {section!r}"
@@ -107,7 +126,7 @@ def _section(path: Path, options: Mapping[str, Any], name: str) -> Mapping[str, 
 
 
 def _values(
-    path: Path, name: str, section: Mapping[str, Any], keys: tuple[tuple[str, str, Any], ...]
+    path: Path | str, name: str, section: Mapping[str, Any], keys: tuple[tuple[str, str, Any], ...]
 ) -> dict[str, Any]:
     unknown = sorted(section.keys() - {key for key, _, _ in keys})
     if unknown:
@@ -127,7 +146,7 @@ def _values(
 
 
 def _char_cnn(
-    path: Path,
+    path: Path | str,
     options: Mapping[str, Any],
     weights: Path,
     stored: Mapping[str, Stored],
@@ -154,7 +173,7 @@ def _char_cnn(
     return values
 
 
-def _rows(path: Path, weights: Path, stored: Mapping[str, Stored], name: str) -> int:
+def _rows(path: Path | str, weights: Path, stored: Mapping[str, Stored], name: str) -> int:
     """Rows of a table; which one there must be follows from the options."""
     if name in stored and len(stored[name].shape) == 2:
         return stored[name].shape[0]
@@ -168,15 +187,21 @@ def _rows(path: Path, weights: Path, stored: Mapping[str, Stored], name: str) ->
     )
 
 
-def _spelling(path: Path, weights: Path, names: Collection[str], n_layers: Any) -> Spelling:
-    for spelling in SPELLINGS:
+def _spelling(
+    path: Path | str,
+    weights: Path,
+    names: Collection[str],
+    n_layers: Any,
+    spellings: Sequence[Spelling],
+) -> Spelling:
+    for spelling in spellings:
         if not spelling.is_used(names):
             continue
         if not spelling.numbers_layers and n_layers != 1:
             what = f"lstm.n_layers is {n_layers!r}, but the weights have one LSTM layer"
             raise _mismatch(path, weights, what)
         return spelling
-    expected = " or ".join(f"{s.cell.format(d=0, i=0)}/{s.weight}" for s in SPELLINGS)
+    expected = " or ".join(f"{s.cell.format(d=0, i=0)}/{s.weight}" for s in spellings[:4])
     raise problem(
         weights,
         f"holds no weights of the first LSTM layer: expected {expected}, found {_some(names)}",
@@ -185,7 +210,7 @@ def _spelling(path: Path, weights: Path, names: Collection[str], n_layers: Any) 
 
 
 def _bidirectional(
-    path: Path, options: Mapping[str, Any], weights: Path, spelling: Spelling
+    path: Path | str, options: Mapping[str, Any], weights: Path, spelling: Spelling
 ) -> Any:
     told = options.get("bidirectional")
     if spelling.numbers_directions:
@@ -195,7 +220,7 @@ def _bidirectional(
     return False
 
 
-def _mismatch(path: Path, weights: Path, what: str) -> ElmoError:
+def _mismatch(path: Path | str, weights: Path, what: str) -> ElmoError:
     return problem(path, f"{what} ({weights})", "Use the options that belong to these weights")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
+from spacy_elmo.bilm.config import OPTIONAL, STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.assemble import assemble, optional_tensors
 from spacy_elmo.formats.blocks import Stored, read_tensors
@@ -25,8 +26,8 @@ from spacy_elmo.formats.generation import (
 from spacy_elmo.formats.hdf5.companions import (
     SUFFIXES,
     beside,
-    companion,
     kept,
+    own,
     weight_files,
     weights_in,
 )
@@ -39,7 +40,7 @@ from spacy_elmo.types import Array
 from spacy_elmo.vocabulary import read_vocabulary
 
 # Attributes of our own group.
-_OWN = ("initial_state", "options", "vocabulary")
+_OWN = ("initial_state", "options", "vocabulary", *OPTIONAL)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DTYPES = ("float16", "float32", "float64")
 
@@ -88,21 +89,22 @@ def read(
             file = held.enter_context(h5py.File(weights, "r"))
         stored = _datasets(weights, file)
         with h5py_errors(weights):
-            own = _own(file)
-        initial_state = own.get("initial_state", "zero")
+            said = _own(file)
+        initial_state = said.get("initial_state", "zero")
         if initial_state not in STORED_INITIAL_STATES:
             what = f"initial_state of {OWN_GROUP!r} is {initial_state!r}"
             advice = f"Expected one of {STORED_INITIAL_STATES}: get the weights anew"
             raise problem(weights, what, advice)
         if not options_given:
-            options = kept(options, own.get("options"))
+            options = kept(options, said.get("options"))
         held.enter_context(unchanged(options))
         config, spelling = read_config(options, weights, stored, initial_state)
+        config = _with_text(config, weights, file)
         n_words, rows_of = _rows_of_words(config, stored)
         words_file = vocab
         # A softmax may have come to a file that was written without a vocabulary.
-        if vocab is None and (own.get("vocabulary") != ABSENT or n_words is not None):
-            words_file = _vocabulary_file(weights, own.get("vocabulary"), n_words is not None)
+        if vocab is None and (said.get("vocabulary") != ABSENT or n_words is not None):
+            words_file = _vocabulary_file(weights, said.get("vocabulary"), n_words is not None)
         if words_file is not None:
             held.enter_context(unchanged(words_file))
         vocabulary = _vocabulary(weights, words_file, config, n_words, rows_of)
@@ -118,10 +120,12 @@ def read(
             device=device,
         )
         lm = assemble(weights, config, vocabulary, tensors)
-        check_belongs(options, weights, values_digest(to_options(config)), own.get("options"))
-        if vocabulary is not None and own.get("vocabulary") != ABSENT:
+        described = values_digest(to_options(config))
+        check_belongs(options, weights, described, said.get("options"), source=path)
+        if vocabulary is not None and said.get("vocabulary") != ABSENT:
             assert words_file is not None
-            check_belongs(words_file, weights, words_digest(vocabulary), own.get("vocabulary"))
+            words = words_digest(vocabulary)
+            check_belongs(words_file, weights, words, said.get("vocabulary"), source=path)
     return lm
 
 
@@ -150,6 +154,16 @@ def _own(file: Any) -> dict[str, str]:
     return {name: str(attributes[name]) for name in _OWN if name in attributes}
 
 
+def _with_text(config: BiLMConfig, path: Path, file: Any) -> BiLMConfig:
+    """A config with what the file says of the text that the model was trained on."""
+    with h5py_errors(path):
+        said = _own(file)
+    try:
+        return replace(config, lang=said.get("lang"), tokenisation=said.get("tokenisation"))
+    except ValueError as error:
+        raise problem(path, f"{OWN_GROUP!r}: {error}", "Get the weights anew") from error
+
+
 def _rows_of_words(config: BiLMConfig, stored: Mapping[str, Stored]) -> tuple[int | None, str]:
     """How many words there must be, if that is known, and the tensor that says so."""
     if config.n_words is not None:
@@ -162,8 +176,7 @@ def _rows_of_words(config: BiLMConfig, stored: Mapping[str, Stored]) -> tuple[in
 
 def _vocabulary_file(weights: Path, written: str | None, needed: bool) -> Path | None:
     """The vocabulary that bears the name of the weights; if one is needed, any beside them."""
-    own = companion(weights, "vocab", ".txt")
-    path = own if own.is_file() else beside(weights, "vocab", ".txt") if needed else None
+    path = beside(weights, "vocab", ".txt") if needed else own(weights, "vocab", ".txt")
     return None if path is None else kept(path, written)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.config import OPTIONAL
 from spacy_elmo.errors import ElmoError, WeightsError, problem
 from spacy_elmo.files import make_room, new_file, read_json, write_json
 from spacy_elmo.formats.assemble import config_to_store, tensors_to_store
@@ -37,12 +38,15 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         dtype: "float32".
 
     Raises:
-        WeightsError: For float16, which the original implementations do not expect, and for
-            weights that are not finite.
+        WeightsError: For float16, which the original implementations do not expect, for weights
+            that are not finite, and for a model of ELMoForManyLangs.
     """
     if dtype != "float32":
         what = f"HDF5 weights are written as float32, not as {dtype}"
         raise problem(path, what, "Leave out `dtype`, or save to a native directory")
+    if lm.config.many_langs is not None:
+        what = "cannot be written: HDF5 has no form for the token layer of ELMoForManyLangs"
+        raise problem(path, what, "Save to a native directory")
     vocab, options = companion(path, "vocab", ".txt"), companion(path, "options", ".json")
     for file in (path, vocab, options):
         if file.is_dir():
@@ -71,6 +75,8 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
             own.update(written)
             if config.initial_state != "zero":
                 own["initial_state"] = config.initial_state
+            known = config.to_dict()
+            own.update({name: known[name] for name in OPTIONAL if name in known})
         _keep(options, vocab, written)
     if lm.vocabulary is None:
         vocab.unlink(missing_ok=True)  # that of the model before

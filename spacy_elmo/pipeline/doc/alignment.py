@@ -16,10 +16,11 @@ def token_row(token: Token, rows: Rows, field: str) -> Floats | None:
     Args:
         token: The token.
         rows: What its Doc keeps.
-        field: "vectors" or "layers".
+        field: "vectors", "layers", "context" or "scores".
 
     Returns:
-        *Shape:* (width,) or (n_layers, width); None if nothing was computed for its text.
+        As the item of `Rows` that is named, without the rows; None if nothing was computed for its
+        text.
     """
     values, offsets = rows[field], rows["offsets"]
     start, end, i = token.idx, token.idx + len(token), token.i
@@ -36,17 +37,17 @@ def token_rows(tokens: Doc | Span, rows: Rows, field: str) -> Floats | None:
     Those of a Doc are a view where its tokens are as `elmo` saw them; those of a Span are an array
     of their own, which keeps nothing else alive.
 
-    A merged token has the mean of its non-space pieces, a split one the whole's row, white space a
-    zero row.
+    A merged token has the mean of its non-space pieces, but the context around them all and the
+    sum of their scores; a split one has the whole's row, white space a zero row.
 
     Args:
         tokens: The Doc or Span.
         rows: What the Doc keeps.
-        field: "vectors" or "layers".
+        field: "vectors", "layers", "context" or "scores".
 
     Returns:
-        *Shape:* (n_tokens, width) or (n_layers, n_tokens, width); None if nothing was computed for
-        the text of some token.
+        As the item of `Rows` that is named, a token for a row; None if nothing was computed for the
+        text of some token.
     """
     wanted = character_offsets(tokens)
     first = tokens.start if isinstance(tokens, Span) else 0
@@ -92,8 +93,34 @@ def _gather(rows: Rows, field: str, wanted: Ints, is_space: Bools) -> Floats | N
             if not text[offsets[row, 0] : offsets[row, 1]].isspace()
         ]
         if words:
-            found[..., k, :] = values[..., words, :].mean(axis=-2)
+            found[..., k, :] = _POOLED.get(field, _mean)(values[..., words, :])
     return found
+
+
+def _mean(pieces: Floats) -> Floats:
+    mean: Floats = pieces.mean(axis=-2)
+    return mean
+
+
+def _sum(pieces: Floats) -> Floats:
+    total: Floats = pieces.sum(axis=-2)
+    return total
+
+
+def around(pieces: Floats) -> Floats:
+    """The context around some tokens in a row: before the first, after the last.
+
+    Args:
+        pieces: The contexts of each. *Shape:* (n_directions, n_tokens, width / n_directions).
+
+    Returns:
+        *Shape:* (n_directions, width / n_directions).
+    """
+    return np.stack([half[-direction] for direction, half in enumerate(pieces)])
+
+
+# What a merged token has of its pieces.
+_POOLED = {"context": around, "scores": _sum}
 
 
 def _read_only(array: Floats) -> Floats:

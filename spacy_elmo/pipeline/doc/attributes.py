@@ -15,13 +15,19 @@ from typing import Any
 from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.pipeline.doc import storage
+from spacy_elmo.pipeline.doc.context import context
 from spacy_elmo.pipeline.doc.handover import drop_everywhere
+from spacy_elmo.pipeline.doc.scores import perplexity, surprisal, surprisal_backward
 from spacy_elmo.pipeline.doc.similarity import similarity
+from spacy_elmo.pipeline.doc.substitutes import substitutes
 from spacy_elmo.pipeline.doc.values import layers, vector, vectors
 from spacy_elmo.types import Floats
 
-# The attributes whose layers somebody has missed.
+# The attributes that somebody has missed.
 _warned: set[str] = set()
+
+# What of the Doc's array some attributes show: setting one to None frees no more than that.
+_ITEMS = {"_layers": "layers", "_perplexity": "scores"}
 
 Owner = type[Doc] | type[Span] | type[Token]
 
@@ -29,9 +35,10 @@ Owner = type[Doc] | type[Span] | type[Token]
 def register_attributes(attribute: str = "elmo") -> None:
     """Register our extension attributes under a name.
 
-    These are `NAME`, `NAME_vectors`, `NAME_layers` and `NAME_similarity`. The component does it
-    when it is made; a script that reads Docs with vectors from a `DocBin`, and has no component,
-    does it itself. Twice is as good as once.
+    These are `NAME`, `NAME_vectors`, `NAME_layers`, `NAME_context`, `NAME_surprisal`,
+    `NAME_surprisal_backward`, `NAME_perplexity`, `NAME_similarity` and `NAME_substitutes`. The
+    component does it when it is made; a script that reads Docs with vectors from a `DocBin`, and
+    has no component, does it itself. Twice is as good as once.
 
     Args:
         attribute: The `attribute` of the component that made the vectors.
@@ -75,19 +82,39 @@ def similarity_method(obj: Doc | Span | Token, attribute: str) -> Callable[..., 
     return method
 
 
+def substitutes_method(token: Token, attribute: str) -> Callable[..., list[tuple[str, float]]]:
+    """`substitutes` of a token, to be called with their number."""
+    method = partial(substitutes, token, attribute)
+    method.__doc__ = substitutes.__doc__
+    return method
+
+
 def layers_or_warning(obj: Doc | Span | Token, attribute: str) -> Floats | None:
     """`layers`, with a warning, once, where they are missing because they were not kept."""
     found = layers(obj, attribute)
-    if found is None and attribute not in _warned:
-        rows = storage.read(obj.doc, attribute)
-        if rows is not None and "layers" not in rows:
-            _warned.add(attribute)
-            warnings.warn(
-                f"`._.{attribute}_layers` is None: the layers were not kept. Set keep_layers = "
-                "true in the config of the component",
-                stacklevel=3,
-            )
+    if found is None:
+        _warn_of_missing(obj.doc, attribute, "layers", "keep_layers")
     return found
+
+
+def context_or_warning(obj: Span | Token, attribute: str) -> Floats | None:
+    """`context`, with a warning, once, where it is missing because it was not kept."""
+    found = context(obj, attribute)
+    if found is None:
+        _warn_of_missing(obj.doc, attribute, "context", "context")
+    return found
+
+
+def _warn_of_missing(doc: Doc, attribute: str, item: str, setting: str) -> None:
+    name = f"{attribute}_{item}"
+    rows = None if name in _warned else storage.read(doc, attribute)
+    if rows is not None and item not in rows:
+        _warned.add(name)
+        warnings.warn(
+            f"`._.{name}` is None: it was not kept. Set {setting} = true in the config of the "
+            "component",
+            stacklevel=4,
+        )
 
 
 def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
@@ -107,6 +134,14 @@ def _extensions(attribute: str) -> list[tuple[Owner, str, dict[str, Any]]]:
         }
         if owner is not Token:
             getters[f"{attribute}_vectors"] = vectors
+        if owner is not Doc:
+            getters[f"{attribute}_context"] = context_or_warning
+        if owner is Doc:
+            getters[f"{attribute}_perplexity"] = perplexity
+        if owner is Token:
+            getters[f"{attribute}_surprisal"] = surprisal
+            getters[f"{attribute}_surprisal_backward"] = surprisal_backward
+            getters[f"{attribute}_substitutes"] = substitutes_method
         for name, getter in getters.items():
             setter = partial(_set, name=name, attribute=attribute)
             found.append((owner, name, {"getter": bound(getter), "setter": setter}))
@@ -119,7 +154,7 @@ def _set(obj: Doc | Span | Token, value: Any, name: str, attribute: str) -> None
     Raises:
         ValueError: For any other value than None, and for another owner than a Doc.
     """
-    if name == f"{attribute}_similarity":
+    if name in (f"{attribute}_similarity", f"{attribute}_substitutes"):
         raise ValueError(f"`._.{name}` is a method, and cannot be set")
     if not isinstance(obj, Doc):
         owner = type(obj).__name__
@@ -134,10 +169,11 @@ def _set(obj: Doc | Span | Token, value: Any, name: str, attribute: str) -> None
             f"Doc._.{name} can only be set to None, which frees what the Doc keeps: the values "
             "come from the `elmo` component"
         )
-    if name == f"{attribute}_layers":
-        storage.drop_layers(obj, attribute)
-    else:
+    item = _ITEMS.get(name.removeprefix(attribute))
+    if item is None:
         storage.free(obj, attribute)
+    else:
+        storage.drop(obj, attribute, item)
     drop_everywhere(obj)
 
 

@@ -47,8 +47,11 @@ _TYPES = {
     "sentences": np.int32,
     "layers": np.float32,
     "mean": np.float32,
+    "context": np.float32,
+    "context_mean": np.float32,
+    "scores": np.float32,
 }
-_OPTIONAL = ("layers", "mean")
+_OPTIONAL = ("layers", "mean", "context", "context_mean", "scores")
 
 
 def _problem(start: Any, value: Any) -> str:
@@ -76,12 +79,17 @@ def _problem(start: Any, value: Any) -> str:
         "sentences": (n_rows,),
         "layers": (None, n_rows, width),
         "mean": (width,),
+        "context": (None, n_rows, None),
+        "context_mean": (width,),
+        "scores": (None, n_rows, 2),
     }
     for name, shape in shapes.items():
         found = value[name].shape if name in value else None
         if found is not None and not _fits(found, shape):
             expected = " x ".join("any" if size is None else str(size) for size in shape)
             return f"its {name} are of shape {found}, expected {expected}"
+    if "context" in value and value["context"].shape[::2] not in ((1, width), (2, width / 2)):
+        return f"its context is of shape {value['context'].shape}, for vectors of width {width}"
     return _problem_of_numbers(value)
 
 

@@ -95,13 +95,13 @@ def _concatenate(
         "vectors": np.concatenate([rows["vectors"][index] for rows, index, _ in parts]),
         "sentences": _renumbered([rows["sentences"][index] for rows, index, _ in parts]),
     }
-    if all("layers" in rows for rows, _, _ in parts):
-        layers = [rows["layers"][:, index] for rows, index, _ in parts]
-        if len({len(part) for part in layers}) == 1:
-            joined["layers"] = np.concatenate(layers, axis=1)
+    for name in ("layers", "context", "scores"):
+        if all(name in rows for rows, _, _ in parts):
+            values = [rows[name][:, index] for rows, index, _ in parts]
+            if len({(len(part), *part.shape[2:]) for part in values}) == 1:
+                joined[name] = np.concatenate(values, axis=1)
     first = parts[0][0]
-    if "mean" in first:
-        joined["mean"] = first["mean"]
+    joined.update({name: first[name] for name in ("mean", "context_mean") if name in first})
     return joined
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from spacy.tokens import Doc
 
+from spacy_elmo.pipeline.doc.fed import fed_words
 from spacy_elmo.pipeline.doc.tokens import token_facts
 from spacy_elmo.types import Floats, Ints
 
@@ -29,16 +30,20 @@ class DocSentences:
     words: list[list[str]]
 
 
-def doc_sentences(doc: Doc, numbers: Ints | None = None) -> DocSentences:
+def doc_sentences(doc: Doc, numbers: Ints | None = None, token_attr: str = "TEXT") -> DocSentences:
     """Split a Doc into sentences.
 
     Args:
         doc: The Doc.
         numbers: Number of each token's sentence; None: as the boundaries of the Doc say.
+        token_attr: What stands for a word, see `fed_words`.
+
+    Raises:
+        ValueError: If lemmas are asked for and there are none.
     """
     numbers = sentence_numbers(doc) if numbers is None else numbers
     rows = np.flatnonzero(numbers >= 0)
-    texts = [token.text for token in doc]
+    texts = fed_words(doc, token_attr)
     words: list[list[str]] = []
     previous = -1
     for row, sentence in zip(rows.tolist(), numbers[rows].tolist(), strict=True):

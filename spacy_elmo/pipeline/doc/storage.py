@@ -38,6 +38,13 @@ class Rows(dict[str, Any]):
       *Shape:* (n_rows,), int32.
     - `layers`: All layers, where they were kept. *Shape:* (n_layers, n_rows, width).
     - `mean`: What to subtract before a cosine, where the weights carry it. *Shape:* (width,).
+    - `context`: The states around each row, where they were kept, by direction.
+      *Shape:* (n_directions, n_rows, width / n_directions).
+    - `scores`: Where they were kept, the surprisal of each row by direction, in bits, and where a
+      sentence begins or ends in it, that of the mark, else NaN.
+      *Shape:* (n_directions, n_rows, 2).
+    - `context_mean`: What to subtract from those, both directions side by side.
+      *Shape:* (width,).
     """
 
     def __copy__(self) -> dict[str, Any]:
@@ -50,9 +57,7 @@ def write(
     attribute: str,
     vectors: Floats,
     sentences: NDArray[np.int32],
-    *,
-    layers: Floats | None = None,
-    mean: Floats | None = None,
+    **items: Floats | None,
 ) -> Rows:
     """Keep arrays on a Doc, in place of what it had under this attribute.
 
@@ -61,8 +66,7 @@ def write(
         attribute: The `attribute` of the component.
         vectors: *Shape:* (n_tokens, width).
         sentences: *Shape:* (n_tokens,).
-        layers: *Shape:* (n_layers, n_tokens, width).
-        mean: *Shape:* (width,).
+        items: The other items of `Rows`; None: this one is not kept.
 
     Returns:
         What is kept.
@@ -73,10 +77,7 @@ def write(
         vectors=vectors,
         sentences=sentences,
     )
-    if layers is not None:
-        rows["layers"] = layers
-    if mean is not None:
-        rows["mean"] = mean
+    rows.update({name: value for name, value in items.items() if value is not None})
     free(doc, attribute)
     _keep(doc, attribute, rows)
     return rows
@@ -115,11 +116,11 @@ def read(doc: Doc, attribute: str) -> Rows | None:
     return rows
 
 
-def drop_layers(doc: Doc, attribute: str) -> None:
-    """Keep the vectors of a Doc without their layers."""
+def drop(doc: Doc, attribute: str, item: str) -> None:
+    """Keep the vectors of a Doc without another item, the layers say."""
     rows = read(doc, attribute)
-    if rows is not None and "layers" in rows:
-        _keep(doc, attribute, Rows({k: v for k, v in rows.items() if k != "layers"}))
+    if rows is not None and item in rows:
+        _keep(doc, attribute, Rows({k: v for k, v in rows.items() if k != item}))
 
 
 def trim(doc: Doc) -> Doc:

@@ -9,6 +9,7 @@ from spacy.util import registry
 from thinc.api import Maxout, Model, chain, concatenate, with_array
 from thinc.layers.chain import init as init_chain
 
+from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.settings import check_at_least
 from spacy_elmo.types import Array
 
@@ -21,6 +22,7 @@ def build_elmo_embed_v1(
     elmo: Model[Any, Any],
     features: Model[Any, Any] | None = None,
     maxout_pieces: int = 3,
+    context: bool = False,
 ) -> EmbedModel:
     """The `embed` layer of a `spacy.Tok2Vec.v2`: words in context beside their own features.
 
@@ -36,6 +38,7 @@ def build_elmo_embed_v1(
         elmo: A `spacy-elmo.ElmoListener.v1`.
         features: Such as a `spacy.MultiHashEmbed.v2`; None: ELMo alone.
         maxout_pieces: Of the maxout layer.
+        context: The same as `context = true` in the block of the listener.
 
     Returns:
         A model of Docs. *Shape:* (n_tokens, width) per Doc.
@@ -45,6 +48,10 @@ def build_elmo_embed_v1(
     """
     check_at_least(1, "width", width)
     check_at_least(1, "maxout_pieces", maxout_pieces)
+    if context:
+        for node in elmo.walk():
+            if isinstance(node, ElmoListener):
+                node.use_context()
     vectors = elmo if features is None else concatenate(elmo, features)
     maxout = Maxout(nO=width, nP=maxout_pieces, normalize=True, dropout=0.0)
     model: EmbedModel = chain(vectors, with_array(maxout))

@@ -21,16 +21,20 @@ class LayerGradients:
         self.ops = ops
         self.shapes = list(shapes)
         self._sums: dict[int, Array] = {}
+        self._edges: Array | None = None
 
-    def add(self, gradients: Sequence[tuple[int, Array]]) -> float:
+    def add(self, gradients: Sequence[tuple[int, Array]], edges: Array | None = None) -> float:
         """Add one listener's.
 
         Args:
             gradients: The number of the Doc and the gradient of its layers.
+            edges: The gradient of the edges that all Docs share, if it has one.
 
         Returns:
-            The sum of their squares.
+            The sum of the squares of the layers' gradients.
         """
+        if edges is not None:
+            self._edges = edges.copy() if self._edges is None else self._edges + edges
         squares = 0.0
         for index, gradient in gradients:
             squares += float((gradient**2).sum())
@@ -39,6 +43,11 @@ class LayerGradients:
             # Added, never kept: the sender may use its array again.
             self._sums[index] += gradient
         return squares
+
+    def take_edges(self) -> Array | None:
+        """The sum for the edges; None if nothing came."""
+        edges, self._edges = self._edges, None
+        return edges
 
     def take(self) -> list[Array] | None:
         """The sums of all Docs, zeros where nothing came; None if nothing came at all."""

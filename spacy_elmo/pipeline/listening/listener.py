@@ -12,10 +12,11 @@ from spacy.util import registry
 from thinc.api import Linear, Model, chain, with_array
 
 from spacy_elmo.pipeline.doc.handover import DocLayers
-from spacy_elmo.pipeline.listening.mix import mix_layers
+from spacy_elmo.pipeline.listening.mixing import OWN, Mixes
 from spacy_elmo.pipeline.listening.update import Update
 from spacy_elmo.pipeline.listening.upstream import Upstream, Upstreams
-from spacy_elmo.pipeline.model.bilm import Backprop, check_model, configure, load, run
+from spacy_elmo.pipeline.model.bilm import check_model, configure, load, reload, run
+from spacy_elmo.pipeline.model.outputs import Backprop
 from spacy_elmo.pipeline.pipelines import is_missing
 from spacy_elmo.pipeline.settings import ElmoSettings, check_at_least
 from spacy_elmo.types import Array
@@ -33,6 +34,8 @@ def build_elmo_listener_v1(
     bilm: Model[Any, Any] | None = None,
     frozen: bool = True,
     learn_rate_factor: float = 1.0,
+    context: bool = False,
+    token_attr: str = "TEXT",
 ) -> ListenerModel:
     """Vectors from the pipeline's `elmo` component, mixed and projected for this pipe's task.
 
@@ -50,6 +53,10 @@ def build_elmo_listener_v1(
             `nlp.replace_listeners` puts one here.
         frozen: As that of the `elmo` component, for the pipe's own language model.
         learn_rate_factor: Likewise.
+        context: Put beside the mix of a token's own layers a second one, learned likewise: of the
+            LSTM layers' states around it, forwards of the word before and backwards of the word
+            after. The vectors are twice as wide, before the projection.
+        token_attr: As that of the `elmo` component, for the pipe's own language model.
 
     Returns:
         A model of Docs. *Shape:* (n_tokens, projection or width) per Doc.
@@ -60,10 +67,13 @@ def build_elmo_listener_v1(
     check_at_least(1, "projection", projection)
     check_at_least(0, "layer_l2", layer_l2)
     check_at_least(0, "learn_rate_factor", learn_rate_factor)
-    listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2)
+    listener = ElmoListener(upstream, layer_norm=layer_norm, layer_l2=layer_l2, context=context)
     if bilm is not None:
         check_model(bilm, ARCHITECTURE)
-        configure(bilm, ElmoSettings(frozen=frozen, learn_rate_factor=learn_rate_factor))
+        own = ElmoSettings(
+            frozen=frozen, learn_rate_factor=learn_rate_factor, token_attr=token_attr
+        )
+        configure(bilm, own)
         listener.layers.append(bilm)
     if projection is None:
         return listener
@@ -72,7 +82,7 @@ def build_elmo_listener_v1(
     return projected
 
 
-class ElmoListener(Model[list[Doc], list[Array]]):
+class ElmoListener(Mixes):
     """Mixes the layers it is given by `elmo`, or by a language model of its own.
 
     Attributes:
@@ -82,13 +92,15 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         pipe_name: Whose it is, for messages.
     """
 
-    def __init__(self, upstream: str, *, layer_norm: bool, layer_l2: float) -> None:
+    def __init__(
+        self, upstream: str, *, layer_norm: bool, layer_l2: float, context: bool = False
+    ) -> None:
         super().__init__(
             "elmo-listener",
             forward,
             init=init,
             dims={"nO": None},
-            params={"layer_weights": None, "gamma": None},
+            params=dict.fromkeys(OWN),
             attrs={"dropout_rate": 0.0},
         )
         self.upstream_name = upstream
@@ -98,6 +110,8 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         self.update: Update | None = None
         self.pipe_name = ""
         self.looked_for_another_pipeline = False
+        if context:
+            self.use_context()
 
     def connect(self, upstream: Upstream, pipe_name: str) -> None:
         """Listen to a component from now on, in place of another one of its pipeline."""
@@ -119,7 +133,8 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         """Layers of Docs, and where the gradients of these go (None: nowhere)."""
         if self.layers:
             outputs, backprop = run(self.layers[0], docs, is_train, layers=True)
-            return [DocLayers(each.layers, each.sentences) for each in outputs], backprop
+            layers = [DocLayers(each.layers, each.sentences, each.edges) for each in outputs]
+            return layers, backprop
         if is_train and self.update is not None and self.update.is_open:
             places = self.update.places(docs, self.pipe_name)
             if places is not None:
@@ -162,8 +177,8 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         if update.backprop is None:
             return layers, None
 
-        def answer(gradients: Sequence[Array]) -> None:
-            update.receive(list(zip(places, gradients, strict=True)), self.pipe_name)
+        def answer(gradients: Sequence[Array], edges: Array | None = None) -> None:
+            update.receive(list(zip(places, gradients, strict=True)), self.pipe_name, edges)
 
         return layers, answer
 
@@ -177,7 +192,7 @@ class ElmoListener(Model[list[Doc], list[Array]]):
             ValueError: When it was trained for another number of layers or width.
         """
         n_layers, width, whose = self._sizes()
-        have = self.maybe_get_dim("nO")
+        have = self.mixed_width
         mixed = len(self.get_param("layer_weights")) if self.has_param("layer_weights") else None
         if (have or width) != width or (mixed or n_layers) != n_layers:
             raise ValueError(
@@ -186,7 +201,7 @@ class ElmoListener(Model[list[Doc], list[Array]]):
                 f"{whose} gives {n_layers} of width {width}: load the weights the pipe was trained "
                 "with, or train the pipe anew"
             )
-        self.set_dim("nO", width)
+        self.set_dim("nO", width * self.n_mixes)
         return n_layers
 
     def restart(self) -> None:
@@ -196,18 +211,15 @@ class ElmoListener(Model[list[Doc], list[Array]]):
             ValueError: When the pipe was made for another width.
         """
         n_layers, width, whose = self._sizes()
-        have = self.maybe_get_dim("nO")
+        have = self.mixed_width
         if (have or width) != width:
             raise ValueError(
                 f"pipe {self.pipe_name!r} was made for vectors of width {have}, but {whose} gives "
                 f"{width}, and initialising a pipe does not change the sizes of its layers: add "
                 "the pipe anew (nlp.replace_pipe), or make the pipeline anew from its config"
             )
-        self.set_dim("nO", width)
-        for name, values in (("layer_weights", [0.0] * n_layers), ("gamma", [1.0])):
-            self.set_param(name, self.ops.asarray1f(values))
-            if self.has_grad(name):
-                self.set_grad(name, self.ops.alloc1f(len(values)))
+        self.set_dim("nO", width * self.n_mixes)
+        self.start(n_layers)
 
     def _sizes(self) -> tuple[int, int, str]:
         """Number of layers and width of the language model, loaded now if it was not, and whose."""
@@ -235,7 +247,10 @@ class ElmoListener(Model[list[Doc], list[Array]]):
         # Thinc's copies are plain models, which listen to nobody.
         plain = super()._copy(seen)
         copied = ElmoListener(
-            self.upstream_name, layer_norm=self.layer_norm, layer_l2=self.layer_l2
+            self.upstream_name,
+            layer_norm=self.layer_norm,
+            layer_l2=self.layer_l2,
+            context=self.context,
         )
         copied.take(plain)
         copied.upstreams = copy.deepcopy(self.upstreams)
@@ -264,10 +279,7 @@ def forward(
     model.fit()
     if not model.has_param("layer_weights"):  # used without having been initialised
         model.restart()
-    weights = model.get_param("layer_weights")
-    mixed, backprop_mix = mix_layers(
-        ops, layers, weights, model.get_param("gamma"), layer_norm=model.layer_norm
-    )
+    mixed, backprop_mix = model.mix(layers)
     drop = model.attrs["dropout_rate"] if is_train else 0.0
     masks = [ops.get_dropout_mask(each.shape, drop) for each in mixed] if drop else None
     if masks is not None:
@@ -277,18 +289,21 @@ def forward(
         if masks is not None:
             gradients = [each * mask for each, mask in zip(gradients, masks, strict=True)]
         found = backprop_mix(gradients, answer is not None)
-        model.inc_grad("layer_weights", found.weights + 2 * model.layer_l2 * weights)
-        model.inc_grad("gamma", found.gamma)
         model.update = None
-        if answer is not None and found.layers is not None:
-            answer(found.layers)
+        if answer is not None and found is not None:
+            answer(found.layers, found.edges)
         return []
 
     return mixed, backprop
 
 
 def init(model: ElmoListener, X: Any = None, Y: Any = None) -> None:
-    """Fit to the weights of the language model, and start with the plain average."""
+    """Fit to the weights of the language model, and start with the plain average.
+
+    One of its own starts anew too, from its source as long as that exists.
+    """
+    if model.layers:
+        reload(model.layers[0])
     model.restart()
 
 

@@ -26,14 +26,23 @@ def replace_listener(bilm: Model[Any, Any], listener: ElmoListener, upstream: An
     own: ElmoListener = listener.copy()
     own.upstreams.clear()
     theirs: ElmoSettings = upstream.settings
-    settings = ElmoSettings(frozen=theirs.frozen, learn_rate_factor=theirs.learn_rate_factor)
+    settings = ElmoSettings(
+        frozen=theirs.frozen,
+        learn_rate_factor=theirs.learn_rate_factor,
+        token_attr=theirs.token_attr,
+    )
     configure(bilm, settings)
     own.layers.append(bilm)
     return own
 
 
 def replace_listener_cfg(
-    bilm: dict[str, Any], listener: dict[str, Any], *, frozen: bool, learn_rate_factor: float
+    bilm: dict[str, Any],
+    listener: dict[str, Any],
+    *,
+    frozen: bool,
+    learn_rate_factor: float,
+    token_attr: str,
 ) -> dict[str, Any]:
     """The config that makes what `replace_listener` gives.
 
@@ -43,6 +52,7 @@ def replace_listener_cfg(
             wherever the listener stands.
         frozen: As that of the component.
         learn_rate_factor: Likewise.
+        token_attr: Likewise.
 
     Raises:
         ValueError: When it holds none, or several that differ in more than whom they listen to.
@@ -63,6 +73,7 @@ def replace_listener_cfg(
         "bilm": copy.deepcopy(bilm),
         "frozen": frozen,
         "learn_rate_factor": learn_rate_factor,
+        "token_attr": token_attr,
     }
 
 

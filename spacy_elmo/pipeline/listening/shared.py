@@ -16,7 +16,7 @@ from spacy_elmo.pipeline.doc.sentences import sentence_numbers
 from spacy_elmo.pipeline.doc.storage import Rows
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.listening.update import Update
-from spacy_elmo.pipeline.model.bilm import BiLMModel, run
+from spacy_elmo.pipeline.model.bilm import BiLMModel, get_shim, load, run
 from spacy_elmo.types import Floats, Ints
 
 
@@ -88,10 +88,10 @@ class SharedBiLM:
 
     # Their layers, without gradients
 
-    def hand_over(self, doc: Doc, rows: Rows, layers: Floats) -> None:
+    def hand_over(self, doc: Doc, rows: Rows, layers: Floats, edges: Any) -> None:
         """Keep the layers of a Doc until every listener has had them."""
         if self.listener_map:
-            self.handover.put(doc, rows, layers, self.listeners)
+            self.handover.put(doc, rows, layers, edges, self.listeners)
 
     def layers_for(self, docs: Sequence[Doc], listener: object) -> list[DocLayers]:
         """All layers of Docs, without gradients.
@@ -106,13 +106,13 @@ class SharedBiLM:
             numbers = [self._sentences(doc) for doc in given]
             outputs, _ = run(self.model, given, layers=True, sentences=numbers)
             for k, output in zip(missing, outputs, strict=True):
-                found[k] = DocLayers(output.layers, output.sentences)
+                found[k] = DocLayers(output.layers, output.sentences, output.edges)
         return [each for each in found if each is not None]
 
     def _known(self, doc: Doc) -> DocLayers | None:
         kept = values.layers(doc, self.attribute)
         if kept is not None:
-            return DocLayers(kept, self._sentences(doc))
+            return DocLayers(kept, self._sentences(doc), load(self.model).edges)
         return None if self._update is None else self._update.layers_of(doc)
 
     def _sentences(self, doc: Doc) -> Ints:
@@ -136,8 +136,11 @@ class SharedBiLM:
         if not listeners or not docs:
             return
         outputs, backprop = run(self.model, docs, is_train=True, layers=True)
-        layers = [DocLayers(output.layers, output.sentences) for output in outputs]
-        self._update = Update(name, self.model, docs, layers, backprop, len(listeners), losses)
+        layers = [DocLayers(each.layers, each.sentences, each.edges) for each in outputs]
+        attr = get_shim(self.model).settings.token_attr
+        self._update = Update(
+            name, self.model, docs, layers, backprop, len(listeners), losses, attr
+        )
         for listener in listeners:
             listener.receive(self._update)
 

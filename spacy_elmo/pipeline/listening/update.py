@@ -8,9 +8,11 @@ from enum import Enum
 from spacy.tokens import Doc
 from thinc.api import Optimizer
 
+from spacy_elmo.pipeline.doc.fed import fed_words
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.gradients import LayerGradients
-from spacy_elmo.pipeline.model.bilm import Backprop, BiLMModel
+from spacy_elmo.pipeline.model.bilm import BiLMModel
+from spacy_elmo.pipeline.model.outputs import Backprop
 from spacy_elmo.types import Array
 
 
@@ -45,6 +47,7 @@ class Update:
         backprop: What to call with the gradients of the layers; None for a frozen model.
         n_listeners: How many may answer.
         losses: Where the sum of the gradients' squares is added up.
+        token_attr: What the language model reads of a token.
 
     Attributes:
         state: Where it stands.
@@ -60,6 +63,7 @@ class Update:
         backprop: Backprop | None,
         n_listeners: int,
         losses: dict[str, float],
+        token_attr: str = "TEXT",
     ) -> None:
         self.name = name
         self.model = model
@@ -68,6 +72,7 @@ class Update:
         self.backprop = backprop
         self.n_listeners = n_listeners
         self.losses = losses
+        self.token_attr = token_attr
         self.state = State.OPEN
         self.step: Optimizer | None = None
         self._n_answers = 0
@@ -97,7 +102,7 @@ class Update:
         """
         known = [self._places.get(id(doc)) for doc in docs]
         if all(k is None for k in known):
-            if not _same_words(docs, self.docs):
+            if not self._same_words(docs):
                 return None
             known = list(range(len(docs)))  # copies, such as `entity_linker` makes
         places = [k for k in known if k is not None]
@@ -111,6 +116,14 @@ class Update:
             )
         return places
 
+    def _same_words(self, docs: Sequence[Doc]) -> bool:
+        """Whether the language model reads the same in other Docs, word by word."""
+        attr = self.token_attr
+        return len(docs) == len(self.docs) and all(
+            fed_words(doc, attr) == fed_words(other, attr)
+            for doc, other in zip(docs, self.docs, strict=True)
+        )
+
     def layers_of(self, doc: Doc) -> DocLayers | None:
         """The layers of a Doc of the batch, while they are those of the present weights."""
         place = self._places.get(id(doc))
@@ -119,12 +132,18 @@ class Update:
         layers = self.layers[place]
         return layers if layers.values.shape[1] == len(doc) else None
 
-    def receive(self, gradients: Sequence[tuple[int, Array]], pipe_name: str) -> None:
+    def receive(
+        self,
+        gradients: Sequence[tuple[int, Array]],
+        pipe_name: str,
+        edges: Array | None = None,
+    ) -> None:
         """Take one listener's gradients, and when all have come, send them back.
 
         Args:
             gradients: The number of the Doc in the batch and the gradient of its layers.
             pipe_name: Whose they are.
+            edges: The gradient of the edges, of a listener that reads the context.
 
         Raises:
             ValueError: When the update no longer takes any.
@@ -135,7 +154,7 @@ class Update:
                 f"{self.state.value}. A pipe must answer once to each batch, before the "
                 "component's finish_update or its next update"
             )
-        self.losses[self.name] += self._gradients.add(gradients)
+        self.losses[self.name] += self._gradients.add(gradients, edges)
         self._n_answers += 1
         self.state = State.ANSWERED
         if self._n_answers == self.n_listeners:
@@ -151,10 +170,10 @@ class Update:
         """Send back the gradients that have come, and take the step that was asked for."""
         if self.state is State.ANSWERED:
             assert self.backprop is not None
-            total = self._gradients.take()
+            total, edges = self._gradients.take(), self._gradients.take_edges()
             self.state = State.SENT
             if total is not None:
-                self.backprop(total)
+                self.backprop(total, edges)
         step, self.step = self.step, None
         if step is not None:
             self.model.finish_update(step)
@@ -165,11 +184,3 @@ class Update:
         """Finish; whoever has not answered does so no more."""
         self.finish()
         self.state = State.DONE
-
-
-def _same_words(docs: Sequence[Doc], others: Sequence[Doc]) -> bool:
-    """Whether Docs have the same tokens, one by one."""
-    return len(docs) == len(others) and all(
-        [token.text for token in doc] == [token.text for token in other]
-        for doc, other in zip(docs, others, strict=True)
-    )

@@ -5,24 +5,32 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from spacy.tokens import Doc
 from spacy.util import registry
-from thinc.api import Model, torch2xp, xp2torch
+from thinc.api import Model
 
 from spacy_elmo.errors import TrainingError, problem
-from spacy_elmo.pipeline.doc.sentences import DocSentences, doc_sentences, place
+from spacy_elmo.pipeline.doc.sentences import doc_sentences, place
+from spacy_elmo.pipeline.model.around import wants_around
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
+from spacy_elmo.pipeline.model.outputs import (
+    Backprop,
+    Output,
+    mixed,
+    mixed_vectors,
+    with_around,
+    with_gradients,
+)
 from spacy_elmo.pipeline.model.shim import BiLMShim
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
 from spacy_elmo.types import Array, Ints
 
 BiLMModel = Model[list[Doc], list[Array]]
-Backprop = Callable[[Sequence[Array]], None]
 
 
 @registry.architectures("spacy-elmo.BiLM.v1")  # type: ignore[untyped-decorator]
@@ -39,11 +47,13 @@ def build_bilm_v1(
     Opens nothing: the weights are loaded when first needed.
 
     Args:
-        weights: Where they come from: a name ("en_elmo_sm" is packaged) or a path: a native
-            directory, an HDF5 file of AllenNLP or bilm-tf, or a folder that holds such files. A
+        weights: Where they come from: a name ("en_elmo_sm" is packaged, others come by `spacy elmo
+            download`) or a path: a native directory, an HDF5 file of AllenNLP or bilm-tf, a
+            checkpoint of TensorFlow, an AllenNLP model with an ELMo inside (`PATH#MODULE`: one of
+            several), a folder or an archive that holds such files, or one of ELMoForManyLangs. A
             saved pipeline carries its weights and does not consult this. None: there are none to
             load.
-        options: The options file of an HDF5 file, where it is not beside it.
+        options: The options file, where it is not beside the weights or in the AllenNLP model.
         vocab: The vocabulary of word-input weights, where it is not beside them.
         initial_state: "zero" or "warm"; None: what the weights say.
         layer_weights: Share of each layer in the vectors, the token layer first; they are scaled
@@ -94,22 +104,6 @@ def init(model: BiLMModel, X: Any = None, Y: Any = None) -> None:
     load(model)
 
 
-class Output(NamedTuple):
-    """What the language model says of a Doc.
-
-    Attributes:
-        vectors: Mixed vectors, zeros for white space. *Shape:* (n_tokens, width).
-        layers: All layers where they were asked for, zeros for white space.
-            *Shape:* (n_layers, n_tokens, width).
-        sentences: Number of the sentence each token was read in, -1 for white space.
-            *Shape:* (n_tokens,).
-    """
-
-    vectors: Array
-    layers: Array | None
-    sentences: Ints
-
-
 def run(
     model: BiLMModel,
     docs: Sequence[Doc],
@@ -117,6 +111,7 @@ def run(
     *,
     layers: bool = False,
     sentences: Sequence[Ints] | None = None,
+    around: bool = False,
 ) -> tuple[list[Output], Backprop | None]:
     """Run the language model over Docs: the one way, in prediction and in training.
 
@@ -128,6 +123,8 @@ def run(
         layers: Whether all layers are wanted, too.
         sentences: Of each Doc the numbers of its tokens' sentences, of an earlier reading; None: as
             the boundaries of the Docs say.
+        around: Whether what the settings ask for of the states around each token is wanted, too.
+            Outside training.
 
     Returns:
         An output per Doc, and what to call with the gradients of their layers, if these were asked
@@ -136,61 +133,25 @@ def run(
     """
     loaded = load(model)
     given = [None] * len(docs) if sentences is None else sentences
-    read = [doc_sentences(doc, numbers) for doc, numbers in zip(docs, given, strict=True)]
+    attr = loaded.settings.token_attr
+    read = [doc_sentences(doc, numbers, attr) for doc, numbers in zip(docs, given, strict=True)]
     if is_train and not loaded.settings.frozen:
-        return _with_gradients(model.ops, loaded, read, layers)
+        return with_gradients(model.ops, loaded, read, layers)
     words = [sentence for each in read for sentence in each.words]
+    around = around and wants_around(loaded.settings)
     if not is_train and not layers:
-        vectors = place(read, loaded.vectors(words), (loaded.width,))
-        return [Output(v, None, each.numbers) for v, each in zip(vectors, read, strict=True)], None
+        return mixed_vectors(loaded, read, words, around), None
     if is_train and loaded.cache is not None:
         loaded.cache.is_filling = True
+    edges: Array = loaded.edges if layers else None
     values: list[Array] = list(place(read, loaded.layers(words), (loaded.n_layers, loaded.width)))
     if is_train:
         ops: Any = model.ops
         values = [ops.asarray3f(each) for each in values]
-        return _mixed(ops.xp, ops.asarray1f(loaded.mix_weights), values, read, layers), None
-    return _mixed(np, loaded.mix_weights, values, read, layers), None
-
-
-def _mixed(
-    xp: Any,
-    weights: Array,
-    values: Sequence[Array],
-    read: Sequence[DocSentences],
-    keep_layers: bool,
-) -> list[Output]:
-    return [
-        Output(xp.tensordot(weights, layers, axes=1), layers if keep_layers else None, each.numbers)
-        for layers, each in zip(values, read, strict=True)
-    ]
-
-
-def _with_gradients(
-    ops: Any, loaded: LoadedBiLM, read: Sequence[DocSentences], keep_layers: bool
-) -> tuple[list[Output], Backprop]:
-    weights = ops.asarray1f(loaded.mix_weights)
-    words = [sentence for each in read for sentence in each.words]
-    shapes = [(loaded.n_layers, len(each.numbers), loaded.width) for each in read]
-    values = [ops.alloc3f(*shape) for shape in shapes]
-    if not words:
-        return _mixed(ops.xp, weights, values, read, keep_layers), lambda gradients: None
-    tensor, backprop_tensor = loaded.begin_layers(words)
-    flat: Any = torch2xp(tensor, ops=ops)
-    start = 0
-    for layers, each in zip(values, read, strict=True):
-        end = start + len(each.rows)
-        layers[:, each.rows] = flat[:, start:end]
-        start = end
-
-    def backprop(gradients: Sequence[Array]) -> None:
-        if not keep_layers:
-            gradients = [weights[:, None, None] * gradient for gradient in gradients]
-        rows = [gradient[:, each.rows] for each, gradient in zip(read, gradients, strict=True)]
-        gradient = ops.xp.ascontiguousarray(ops.xp.concatenate(rows, axis=1), dtype="float32")
-        backprop_tensor(xp2torch(gradient, device=tensor.device))
-
-    return _mixed(ops.xp, weights, values, read, keep_layers), backprop
+        edges = None if edges is None else ops.asarray3f(edges)
+        return mixed(ops.xp, ops.asarray1f(loaded.mix_weights), values, read, edges), None
+    outputs = mixed(np, loaded.mix_weights, values, read, edges)
+    return with_around(loaded, read, outputs, [each[-1] for each in values], around), None
 
 
 def load(model: Model[Any, Any]) -> LoadedBiLM:

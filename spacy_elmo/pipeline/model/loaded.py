@@ -10,8 +10,10 @@ from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
-from spacy_elmo.bilm.inference.windows import window_tokens
+from spacy_elmo.bilm.inference.windows import Mix, window_tokens
+from spacy_elmo.bilm.network import inside
 from spacy_elmo.bilm.scalar_mix import ScalarMix
+from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.layer_cache import LayerCache
 from spacy_elmo.pipeline.settings import ElmoSettings
@@ -54,8 +56,11 @@ class LoadedBiLM:
             device: Where to compute.
 
         Raises:
-            ValueError: When the mix is made for another number of layers.
+            ValueError: When the mix is made for another number of layers, and when scores are asked
+                for without a softmax.
         """
+        if settings.score:
+            check_can_score(lm)
         n_layers = lm.config.n_outputs
         module = mix.module(n_layers).to(device)
         lm.to(device).requires_grad_(not settings.frozen)
@@ -91,6 +96,37 @@ class LoadedBiLM:
         return mean
 
     @property
+    def context_mean(self) -> Floats | None:
+        """The mean of what stands around a word, where the weights carry one.
+
+        That of the top layer: but for the ends of sentences these are the same states.
+        *Shape:* (width,).
+        """
+        if self.lm.mean_layers is None:
+            return None
+        mean: Floats = self.lm.mean_layers[-1].cpu().numpy().copy()
+        return mean
+
+    @property
+    def means(self) -> dict[str, Floats | None]:
+        """What a Doc carries for centred similarity, by the names of `Rows`."""
+        if not self.settings.center_similarity:
+            return {}
+        return {
+            "mean": self.mean,
+            "context_mean": self.context_mean if self.settings.context else None,
+        }
+
+    @property
+    def edges(self) -> Floats:
+        """States of the LSTM layers at the ends of every sentence, as in `DocLayers`.
+
+        *Shape:* (n_layers - 1, n_directions, width / n_directions).
+        """
+        edges = self.encoder.edges(self.lm)
+        return edges.reshape(len(edges), self.lm.config.n_directions, -1)
+
+    @property
     def token_budget(self) -> int:
         """Bound of the tokens that are computed together."""
         if self.settings.batch_tokens is not None:
@@ -114,21 +150,45 @@ class LoadedBiLM:
             cache.put(sentences[k], layers)
         return [layers for layers in found if layers is not None]
 
-    def _encode(self, sentences: Sentences, mix: ScalarMix | None = None) -> list[Floats]:
+    def vectors_and_top(self, sentences: Sentences) -> list[Floats]:
+        """Mixed vectors and the states of the top layer. *Shape:* (2, n_words, width)."""
+        return self._encode(sentences, self._mix_and_top)
+
+    def _mix_and_top(self, layers: Tensor) -> Tensor:
+        return torch.stack([self.mix(layers), layers[-1]])
+
+    def _encode(self, sentences: Sentences, mix: Mix | None = None) -> list[Floats]:
         return self.encoder.encode(
             self.lm, sentences, mix=mix, batch_tokens=self.settings.batch_tokens
         )
 
-    def begin_layers(self, sentences: Sentences) -> tuple[Tensor, Callable[[Tensor], None]]:
+    def begin_layers(
+        self, sentences: Sentences
+    ) -> tuple[Tensor, Tensor, Callable[[Tensor, Tensor | None], None]]:
         """Layers of all words, with a backprop: gradients add up in the parameters.
 
+        Args:
+            sentences: Of one word or more each, one at least.
+
         Returns:
-            The layers, detached, *Shape:* (n_layers, n_words, width), and what to call with their
-            gradient.
+            The layers, *Shape:* (n_layers, n_words, width), and the edges, as `edges`, both
+            detached; and what to call with their gradients. None: nobody asked for that of the
+            edges.
         """
-        layers = self.encoder.forward(self.lm, sentences)
+        rows = self.encoder.forward(self.lm, sentences, boundaries=True)
+        layers = rows[:, inside(sentences).to(rows.device)]
+        # All sentences start alike: those of the first one are those of all.
+        ends = rows[1:, [0, len(sentences[0]) + 1]]
+        half = self.lm.config.projection_dim
+        edges = torch.stack(
+            [ends[:, d, d * half : (d + 1) * half] for d in range(self.lm.config.n_directions)],
+            dim=1,
+        )
 
-        def backprop(gradient: Tensor) -> None:
-            torch.autograd.backward(layers, gradient)
+        def backprop(gradient: Tensor, of_edges: Tensor | None) -> None:
+            if of_edges is None:
+                torch.autograd.backward(layers, gradient)
+            else:
+                torch.autograd.backward([layers, edges], [gradient, of_edges])
 
-        return layers.detach(), backprop
+        return layers.detach(), edges.detach(), backprop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import srsly
 import torch
@@ -11,6 +12,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.task_mix import task_mixes_of
 from spacy_elmo.errors import problem
 
 _SOURCE = Path("(bytes)")
@@ -29,11 +31,13 @@ def bilm_to_bytes(lm: BiLM) -> bytes:
         name: tensor.detach().to("cpu", torch.float32).contiguous()
         for name, tensor in (network | softmax).items()
     }
-    message = {
+    message: dict[str, Any] = {
         "config": config_to_store(lm).to_dict(),
         "vocabulary": lm.vocabulary,
         "weights": save_tensors(tensors),
     }
+    if lm.task_mixes:
+        message["task_mixes"] = [mix.to_dict() for mix in lm.task_mixes]
     data: bytes = srsly.msgpack_dumps(message)
     return data
 
@@ -66,7 +70,9 @@ def bilm_from_bytes(data: bytes) -> BiLM:
         message = srsly.msgpack_loads(data)
         config, vocabulary = message["config"], message["vocabulary"]
         tensors = load_tensors(message["weights"])
-        return from_tensors(_SOURCE, config, vocabulary, tensors)
+        lm = from_tensors(_SOURCE, config, vocabulary, tensors)
+        lm.task_mixes = task_mixes_of(message.get("task_mixes"), lm.config.n_outputs)
+        return lm
     except Exception as error:  # each layer of the bytes has errors of its own
         reason = str(error).removeprefix(f"{_SOURCE}: ")
         what = f"hold no language model of this package: {reason}"

@@ -8,6 +8,7 @@ parameters share one optimizer state.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,10 +20,10 @@ from thinc.shims import Shim
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.fork_lock import ForkLock
+from spacy_elmo.formats.papers import Papers, read_papers, write_papers
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step
-from spacy_elmo.pipeline.model.papers import Papers, read_papers, write_papers
 from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes, without_softmax
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
@@ -52,6 +53,7 @@ class BiLMShim(Shim):
         self._loaded: LoadedBiLM | None = None
         self._papers: Papers = {}
         self._is_trained = False  # since they were loaded
+        self._warned: set[str] = set()
         self._lock = ForkLock()
 
     @property
@@ -81,9 +83,14 @@ class BiLMShim(Shim):
             if self._loaded is None:
                 self._take(self.source.load(self._available_device()))
                 self._come_from(self.source.papers())
-                self.source.check_language(self.language)
+                self._warn_of_mismatches()
             assert self._loaded is not None
             return self._loaded
+
+    @property
+    def papers(self) -> Papers:
+        """The card and the licences that came with the weights, by file name."""
+        return self._papers
 
     @property
     def lm(self) -> BiLM:
@@ -97,7 +104,7 @@ class BiLMShim(Shim):
             self._take(source.load(self._available_device()))
             self.source = source
             self._come_from(source.papers())
-            source.check_language(self.language)
+            self._warn_of_mismatches()
 
     def configure(self, settings: ElmoSettings) -> None:
         """Set the settings. Where they name no device, it stays as it is."""
@@ -106,6 +113,15 @@ class BiLMShim(Shim):
             if settings.device is not None:
                 self.device = torch.device(settings.device)
             self._take_again()
+
+    def _warn_of_mismatches(self) -> None:
+        """Warn, once, of weights for another language or other words."""
+        assert self._loaded is not None
+        config, attr = self._loaded.lm.config, self.settings.token_attr
+        for message in self.source.mismatches(config, self.language, attr):
+            if message not in self._warned:
+                self._warned.add(message)
+                warnings.warn(message, stacklevel=5)
 
     def _available_device(self) -> torch.device:
         if self.device.type == "cuda" and not torch.cuda.is_available():
@@ -196,8 +212,9 @@ class BiLMShim(Shim):
         return bilm_to_bytes(self._to_save())
 
     def _to_save(self) -> BiLM:
-        # Nothing in the component computes with the softmax: null means that it is not kept.
-        return self.lm if self.settings.save_softmax else without_softmax(self.lm)
+        keep = self.settings.save_softmax
+        keep = self.settings.score if keep is None else keep
+        return self.lm if keep else without_softmax(self.lm)
 
     def from_bytes(self, data: bytes) -> BiLMShim:
         """Take the weights that `to_bytes` gave. When that fails, those that were there stay.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.config import STORED_INITIAL_STATES
+from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.errors import WeightsError
-from spacy_elmo.pipeline.model.papers import read_papers
+from spacy_elmo.formats.papers import read_papers
+from spacy_elmo.languages import same_language
 
 
 @dataclass(frozen=True)
@@ -70,27 +70,37 @@ class Source:
 
     def papers(self) -> dict[str, bytes]:
         """The card and the licences of the weights, by file name."""
-        from spacy_elmo.formats import resolve
+        from spacy_elmo.formats import folder_of
 
-        return {} if self.weights is None else read_papers(resolve(self.weights))
+        return {} if self.weights is None else read_papers(folder_of(self.weights))
 
-    def check_language(self, language: str) -> None:
-        """Warn of a packaged model in a pipeline of another language.
+    def mismatches(self, config: BiLMConfig, language: str, token_attr: str) -> list[str]:
+        """What is to be said of weights that were trained on other text than they are used for.
 
         Args:
+            config: Of the weights.
             language: Code of the pipeline's language; "xx" is any, and "" none that is known.
+            token_attr: What stands for a word.
         """
         from spacy_elmo.formats.loading import PACKAGED
 
-        if self.weights in PACKAGED and language not in ("", "xx"):
-            of_weights = self.weights.partition("_")[0]
-            if of_weights != language:
-                warnings.warn(
-                    f"the weights {self.weights!r} were trained on text in {of_weights!r}, but the "
-                    f"pipeline is for {language!r}: its words are little more than spellings to "
-                    "them. Name other weights in the config of the component",
-                    stacklevel=4,
-                )
+        lang = config.lang
+        if lang is None and self.weights in PACKAGED:
+            lang = self.weights.partition("_")[0]
+        found = []
+        if not same_language(lang, language):
+            found.append(
+                f"the weights {self.weights!r} were trained on text in {lang!r}, but the "
+                f"pipeline is for {language!r}: its words are little more than spellings to "
+                "them. Name other weights in the config of the component"
+            )
+        if config.tokenisation == "lemmas" and token_attr != "LEMMA":
+            found.append(
+                f"the weights {self.weights!r} were trained on lemmas, but are fed the "
+                f'{token_attr} of each token: set token_attr = "LEMMA" in the config of the '
+                "component, behind a lemmatizer"
+            )
+        return found
 
     def set_initial_state(self, lm: BiLM) -> None:
         """Make a model start where the config says, if it says."""

@@ -12,14 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
-def log_uniform(n_words: int) -> NDArray[np.float64]:
-    """Probability of each word of a vocabulary sorted by frequency. *Shape:* (n_words,).
-
-    >>> log_uniform(3).round(3).tolist()
-    [0.5, 0.292, 0.208]
-    """
-    return _probability(np.arange(n_words), n_words)
+from spacy_elmo.bilm.scoring.prior import log_uniform_of
 
 
 def draw_negatives(
@@ -65,15 +58,9 @@ def log_expected_counts(
     """
     if n_draws == 0:
         return np.zeros(len(words), dtype=np.float32)
-    expected = -np.expm1(n_draws * np.log1p(-_probability(words, n_words)))
+    expected = -np.expm1(n_draws * np.log1p(-log_uniform_of(words, n_words)))
     logs: NDArray[np.float64] = np.log(expected)
     return logs.astype(np.float32)
-
-
-def _probability(words: NDArray[np.int64], n_words: int) -> NDArray[np.float64]:
-    ids = words.astype(np.float64)
-    probability: NDArray[np.float64] = np.log((ids + 2) / (ids + 1)) / np.log(n_words + 1)
-    return probability
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacy_elmo.errors import CorpusError
+from spacy_elmo.files import expanded
 from spacy_elmo.pretraining.corpus.checks import (
     CHECKSUM,
     TYPES_FILE,
@@ -52,7 +53,7 @@ class Corpus:
     """
 
     def __init__(self, path: str | Path, vocabulary: Sequence[str] | None = None) -> None:
-        self.path = Path(path)
+        self.path = expanded(path)
         meta = read_meta(self.path)
         self.n_tokens: int = meta["n_tokens"]
         self.n_sentences: int = meta["n_sentences"]

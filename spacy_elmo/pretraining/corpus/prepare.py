@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.errors import CorpusError
-from spacy_elmo.files import write_json
+from spacy_elmo.files import expanded, write_json
 from spacy_elmo.formats.loading import PACKAGED, resolve
 from spacy_elmo.pretraining.corpus.checks import META_FILE
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -86,7 +86,7 @@ def prepare(
     if max_vocab < 3:
         raise ValueError(f"max_vocab must be at least 3, not {max_vocab}")
     known = None if vocabulary is None else _read_vocabulary(_vocabulary_path(vocabulary))
-    with partial_folder(Path(output), force) as partial:
+    with partial_folder(expanded(output), force) as partial:
         blocks = read_blocks(sources, advance)
         with RunningText(partial) as text:
             for parts, counts in segment_blocks(blocks, Settings(language, pipeline), n_process):
@@ -113,5 +113,5 @@ def _read_vocabulary(path: Path) -> list[str]:
 
 def _vocabulary_path(vocabulary: str | Path) -> Path:
     """The path of a vocabulary that is given by a path or by the name of a packaged model."""
-    path = Path(vocabulary)
+    path = expanded(vocabulary)
     return resolve(str(path)) if str(path) in PACKAGED and not path.exists() else path

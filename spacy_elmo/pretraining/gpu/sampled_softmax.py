@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spacy_elmo.pretraining.batches.sampling import log_expected_counts, log_uniform
+from spacy_elmo.bilm.scoring.prior import log_uniform
+from spacy_elmo.pretraining.batches.sampling import log_expected_counts
 from spacy_elmo.pretraining.gpu.cell import softmax_rows
 
 # Positions whose logits are computed at once: 268 MB with 8,192 negatives in bfloat16.

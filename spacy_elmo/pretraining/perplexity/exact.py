@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
 from spacy_elmo.pretraining.batches.running import TextPositions, token_inputs
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -77,19 +78,6 @@ class _Sums:
             raise ValueError("no text to measure perplexity on")
         means = (self.losses / self.n_tokens).tolist()
         return Perplexity(tuple(map(perplexity_of, means)), self.n_tokens, self.n_unknown)
-
-
-def check_can_score(lm: BiLM) -> None:
-    """Check that a model has what perplexity needs.
-
-    Raises:
-        ValueError: For a model without a softmax or without its vocabulary.
-    """
-    if lm.softmax is None or lm.vocabulary is None:
-        raise ValueError(
-            "this model has no softmax with a vocabulary, which perplexity needs: use a model that "
-            "`spacy elmo pretrain` made, or train a softmax for it with `pretrain --init`"
-        )
 
 
 @torch.no_grad()

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.errors import CorpusError
+from spacy_elmo.files import expanded
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
 from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
-    check_can_score,
     running_perplexity,
     sentence_perplexity,
 )
@@ -60,7 +61,7 @@ def measure(
     if state != "carry":
         lm.start(state, 1)  # raises where there is none, before the text is read
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(source)
+        path = expanded(source)
         prepared = (path / "corpus.json").is_file()
         if wikitext and (prepared or path.suffix.lower() in OTHER_THAN_PLAIN or str(path) == "-"):
             raise ValueError(
@@ -106,7 +107,7 @@ def _compare_vocabularies(
 def _undone(source: str | Path, folder: Path) -> Path:
     """A copy of a text without WikiText's spaces around marks inside words."""
     check_inputs([source], tokenized=True)
-    with Path(source).open("rb") as file:
+    with expanded(source).open("rb") as file:
         stream = open_text(file, str(source))
         data = b"".join(iter(lambda: stream.read(1 << 20), b""))
     for mark in WIKITEXT_MARKS:

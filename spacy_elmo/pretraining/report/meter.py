@@ -6,8 +6,6 @@ import sys
 import time
 from typing import Any
 
-from spacy_elmo.pretraining.report.metrics import time_left
-
 FIRST_LINE = 2.0
 
 
@@ -63,6 +61,9 @@ class Meter:
         read = f"{self.read / 1e6:,.1f} MB read"
         if not self.total:
             return read
+        # With it comes PyTorch, which not every command needs that has a bar.
+        from spacy_elmo.pretraining.report.metrics import time_left
+
         share = self.read / self.total
         left = time_left(time.monotonic() - self.began, share)
         return f"{share:7.2%}  {read}  left {left}"

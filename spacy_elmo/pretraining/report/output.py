@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.files import new_files
-from spacy_elmo.formats import save
+from spacy_elmo.formats import native, save
 from spacy_elmo.pretraining.report.plot import draw
+from spacy_elmo.replacing import new_version
+
+CARD = "README.md"
+CURVES = "curves.svg"
 
 
 def write_output(lm: BiLM, out: Path, card: str, log: Sequence[Mapping[str, Any]]) -> None:
     """Write the model into its directory, beside the folder of the training.
 
-    Each file appears complete, and `config.json`, by which the directory is known, comes last.
+    An older model there is replaced as a whole, card and curves with it.
 
     Args:
         lm: The model.
@@ -24,7 +27,7 @@ def write_output(lm: BiLM, out: Path, card: str, log: Sequence[Mapping[str, Any]
         log: Entries of the training's log.
     """
     name = out.resolve().name
-    with new_files(out, last="config.json") as aside:
+    with new_version(out, native.CONFIG, native.FILES | {CARD, CURVES}) as aside:
         save(lm, aside)
-        (aside / "README.md").write_text(card, encoding="utf8")
-        (aside / "curves.svg").write_text(draw(log, f"{name}: perplexity"), encoding="utf8")
+        (aside / CARD).write_text(card, encoding="utf8")
+        (aside / CURVES).write_text(draw(log, f"{name}: perplexity"), encoding="utf8")

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 from spacy_elmo.pretraining.perplexity.exact import perplexity_of
 
 WIDTH, HEIGHT = 720, 420
-LEFT, RIGHT, TOP, BOTTOM = 64, 20, 40, 48
+LEFT, RIGHT, TOP, BOTTOM = 76, 28, 48, 56
+# What is drawn, and its look: on a light and on a dark background. Held-out curves have marks, and
+# backward ones are dashed, so that nothing is told by colour alone.
 COLOURS = {
-    "training, forward": "#9ecae1",
-    "training, backward": "#fdae6b",
-    "held-out, forward": "#1f77b4",
-    "held-out, backward": "#d95f02",
+    "training, forward": ("#7fb6dc", "#2f6f9f"),
+    "training, backward": ("#f0a868", "#9a5a20"),
+    "held-out, forward": ("#0b5c9c", "#6cb8f0"),
+    "held-out, backward": ("#c14a00", "#ff9a4d"),
 }
+LOOKS = {
+    "paper": ("fill:#ffffff", "fill:#12161c"),
+    "ink": ("fill:#1f2328", "fill:#e6edf3"),
+    "soft": ("fill:#59636e", "fill:#9da7b3"),
+    "grid": ("stroke:#d1d9e0", "stroke:#333b45"),
+    **{
+        f"curve{k}": (f"stroke:{light}", f"stroke:{dark}")
+        for k, (light, dark) in enumerate(COLOURS.values())
+    },
+    **{
+        f"dot{k}": (f"fill:{light}", f"fill:{dark}")
+        for k, (light, dark) in enumerate(COLOURS.values())
+    },
+}
+Theme = Literal["auto", "light", "dark"]
 
 MOST_TICKS = 10
+MOST_DOTS = 60
 MOST_PERPLEXITY = 1e300
 
 Curve = list[tuple[float, float]]
@@ -37,12 +56,16 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
     return found
 
 
-def draw(entries: Sequence[Mapping[str, Any]], title: str) -> str:
+def draw(
+    entries: Sequence[Mapping[str, Any]], title: str, *, theme: Theme = "auto", note: str = ""
+) -> str:
     """An SVG picture of a log's perplexities, on a logarithmic scale.
 
     Args:
         entries: Of the log.
         title: What to write above.
+        theme: "light", "dark", or "auto": what the reader's system prefers.
+        note: What to write below.
     """
     found = {name: points for name, points in curves(entries).items() if points}
     values = [y for points in found.values() for _, y in points] or [1.0, 10.0]
@@ -55,44 +78,90 @@ def draw(entries: Sequence[Mapping[str, Any]], title: str) -> str:
         up = (math.log10(y) - low) / (high - low)
         return across, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * up
 
+    title, note = _clean(title), _clean(note)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        f'<text x="{LEFT}" y="22" font-size="15">{escape(title)}</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="elmo-curves elmo-curves-{theme}" '
+        f'role="img" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        'style="max-width:100%;height:auto" '
+        'font-family="system-ui,-apple-system,\'Segoe UI\',Roboto,sans-serif" font-size="12">',
+        f"<title>{escape(title)}</title>",
+        f"<desc>{escape(_description(found, most))}</desc>",
+        f"<style>{_style(theme)}</style>",
+        f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
+        f'<text class="ink" x="20" y="28" font-size="16" font-weight="600">{escape(title)}</text>',
     ]
     for value in _ticks(low, high):
         _, y = place(0, value)
         parts.append(
-            f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e0e0e0"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+            f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>'
+            f'<text class="soft" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
     for value in _steps(most):
         x, y = place(value, 10**low)
         parts.append(
-            f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{_short(value)}</text>'
+            f'<text class="soft" x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">'
+            f"{_short(value)}</text>"
         )
     parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
-        "tokens seen</text>"
-        f'<text transform="translate(14 {HEIGHT / 2}) rotate(-90)" text-anchor="middle">'
-        "perplexity (training: sampled softmax)</text>"
+        f'<text class="soft" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 14}" '
+        'text-anchor="middle">tokens seen</text>'
+        f'<text class="soft" transform="translate(22 {HEIGHT / 2}) rotate(-90)" '
+        'text-anchor="middle">perplexity (training: sampled softmax)</text>'
     )
     for number, (name, points) in enumerate(found.items()):
-        places = [place(*point) for point in points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        if len(places) == 1:  # which is no line
-            ((x, y),) = places
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLOURS[name]}"/>')
-        colour = COLOURS[name]
-        top = TOP + 8 + 16 * number
+        parts += _curve(name, [place(*point) for point in points], TOP + 12 + 18 * number)
+    if note:
         parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
-            f'<line x1="{WIDTH - 170}" y1="{top}" x2="{WIDTH - 146}" y2="{top}" '
-            f'stroke="{colour}" stroke-width="3"/>'
-            f'<text x="{WIDTH - 140}" y="{top + 4}">{name}</text>'
+            f'<text class="ink" x="{WIDTH - RIGHT}" y="{HEIGHT - 14}" text-anchor="end">'
+            f"{escape(note)}</text>"
         )
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _curve(name: str, places: Sequence[tuple[float, float]], top: float) -> list[str]:
+    """A curve, and its entry in the legend."""
+    number = list(COLOURS).index(name)
+    dash = ' stroke-dasharray="6 3"' if "backward" in name else ""
+    width = 2.4 if "held-out" in name else 1.6
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    line = f'class="curve{number}" fill="none" stroke-width="{width}"{dash}'
+    parts = [
+        f'<polyline points="{path}" stroke-linejoin="round" {line}/>'
+        f'<line x1="{WIDTH - 190}" y1="{top}" x2="{WIDTH - 156}" y2="{top}" {line}/>'
+        f'<text class="ink" x="{WIDTH - 148}" y="{top + 4}">{name}</text>'
+    ]
+    # A single one is no line; held-out figures are few.
+    if len(places) == 1 or ("held-out" in name and len(places) <= MOST_DOTS):
+        dots = [*places, (WIDTH - 173, top)]
+        parts += [f'<circle class="dot{number}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in dots]
+    return parts
+
+
+def _description(found: Mapping[str, Curve], most: float) -> str:
+    """What the curves say, in words."""
+    parts = [
+        f"{name}: from {points[0][1]:.4g} to {points[-1][1]:.4g}" for name, points in found.items()
+    ]
+    return f"Perplexity over {_short(most)} tokens of training. {'; '.join(parts)}."
+
+
+def _style(theme: Theme) -> str:
+    """The looks as rules that hold inside this picture alone, also on a page with others."""
+
+    def rules(column: int) -> str:
+        return "".join(
+            f".elmo-curves-{theme} .{name}{{{look[column]}}}" for name, look in LOOKS.items()
+        )
+
+    if theme == "auto":
+        return f"{rules(0)}@media (prefers-color-scheme:dark){{{rules(1)}}}"
+    return rules(0 if theme == "light" else 1)
+
+
+def _clean(text: str) -> str:
+    """Text as XML may hold it: a name of a folder can be anything."""
+    kinds = ("Cc", "Cs", "Cn")  # control characters, lone surrogates, what is no character
+    return "".join("\ufffd" if unicodedata.category(each) in kinds else each for each in text)
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -22,7 +22,7 @@ from tests.tiny import tiny_lm
 
 Trained = tuple[Language, list[Example]]
 LISTENER = ["model.tok2vec"]
-OWN: dict[str, Any] = {"frozen": True, "learn_rate_factor": 1.0}
+OWN: dict[str, Any] = {"frozen": True, "learn_rate_factor": 1.0, "token_attr": "TEXT"}
 
 
 def trained(weights: Path, **elmo: Any) -> Trained:

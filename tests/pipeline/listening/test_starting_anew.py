@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,36 @@ def test_pipes_that_are_left_out_keep_theirs(weights: Path) -> None:
         nlp.initialize(lambda: examples)
     assert mix(nlp, "tagger_0") == PLAIN
     assert mix(nlp, "tagger_1") == learned
+
+
+def test_a_language_model_of_its_own_starts_anew_too(weights: Path, tmp_path: Path) -> None:
+    """From where the weights come from; when they are no longer there, it stays as it is."""
+    shutil.copytree(weights, tmp_path / "mine")
+    nlp, examples = trained(tmp_path / "mine", frozen=False)
+    nlp.replace_listeners("elmo", "tagger_0", ["model.tok2vec"])
+    name = "forward_layers.0.weight"
+
+    def weight() -> np.ndarray:
+        [shim] = listener_of(nlp).layers[0].shims
+        return shim.lm.get_parameter(name).detach().numpy().copy()
+
+    start = tiny_lm().get_parameter(name).detach().numpy()
+    assert not np.array_equal(weight(), start)
+    learned = weight()
+    nlp("They bank on it")
+    np.testing.assert_array_equal(weight(), learned)
+    nlp.initialize(lambda: examples)
+    np.testing.assert_array_equal(weight(), start)
+    assert mix(nlp) == PLAIN
+    optimizer = Adam(0.01)
+    for _ in range(2):
+        nlp.update(examples, sgd=optimizer)
+    learned = weight()
+    assert not np.array_equal(learned, start)
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")
+    with nlp.select_pipes(enable=["tagger_0"]):
+        nlp.initialize(lambda: examples)
+    np.testing.assert_array_equal(weight(), learned)
 
 
 def test_weights_of_another_number_of_layers(weights: Path, tmp_path: Path) -> None:

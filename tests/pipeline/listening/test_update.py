@@ -46,7 +46,7 @@ class Recorded:
         backprop = None if frozen else self.backprop
         self.update = Update("elmo", model, DOCS, layers, backprop, n_listeners, self.losses)
 
-    def backprop(self, gradients: Sequence[Any]) -> None:
+    def backprop(self, gradients: Sequence[Any], edges: Any = None) -> None:
         self.calls.append("backprop")
         self.sent = list(gradients)
 

@@ -108,7 +108,9 @@ def processes(parent: int | None = None) -> set[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "kill", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.soak)]
+)
 def test_killed_while_it_works(tmp_path: Path, kill: signal.Signals) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     out, partial = tmp_path / "out", tmp_path / "out.partial"

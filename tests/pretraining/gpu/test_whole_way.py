@@ -110,6 +110,7 @@ def command(folder: Path, out: Path, seconds: float) -> list[str]:
     return [*module, "--seconds", str(seconds), "--device", "cpu"]
 
 
+@pytest.mark.soak
 def test_a_training_for_some_seconds(lent: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny_model"
     done = subprocess.run(command(lent, out, 34), capture_output=True, text=True, timeout=250)

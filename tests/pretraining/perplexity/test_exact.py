@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
-    check_can_score,
     running_perplexity,
     sentence_perplexity,
 )

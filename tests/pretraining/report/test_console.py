@@ -37,7 +37,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_corpus(tmp_path_factory.mktemp("text"), number=60).path
 
 
-@pytest.mark.parametrize("line", ['"$@" >&- 2>&- <&-', '"$@" 2> >(exec true)'])
+@pytest.mark.parametrize(
+    "line", ['"$@" >&- 2>&- <&-', pytest.param('"$@" 2> >(exec true)', marks=pytest.mark.soak)]
+)
 def test_training_goes_on(line: str, corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = shell(line, *command(corpus, out, config(tokens=200))[1:])

@@ -88,9 +88,22 @@ def test_a_single_point_shows() -> None:
             draw([{"step": 1, "tokens": tokens, "heldout": [9.0, 9.5]}], "x")
         )
         points = list(root.iter(f"{SVG}circle"))
-        assert [point.get("fill") for point in points] == ["#1f77b4", "#d95f02"]
+        # Of each held-out curve: the point, and its mark in the legend.
+        assert [point.get("class") for point in points] == ["dot2", "dot2", "dot3", "dot3"]
         assert all(64 <= float(point.get("cx", "")) <= 700 for point in points)
-    assert len(list(ElementTree.fromstring(draw(ENTRIES, "x")).iter(f"{SVG}circle"))) == 2
+    assert len(list(ElementTree.fromstring(draw(ENTRIES, "x")).iter(f"{SVG}circle"))) == 4
+
+
+def test_the_picture_can_be_read_on_any_page_and_without_eyes() -> None:
+    entries = [*ENTRIES, {"step": 20, "tokens": 400, "heldout": [80.0, 85.0]}]
+    for theme in ("auto", "light", "dark"):
+        text = draw(entries, "a <model>\x00", theme=theme, note="cut & short")
+        root = ElementTree.fromstring(text)
+        assert root.find(f"{SVG}title").text == "a <model>\ufffd"
+        assert "held-out, forward: from 90 to 80" in root.find(f"{SVG}desc").text
+        assert [rect.get("class") for rect in root.iter(f"{SVG}rect")] == ["paper"]
+        assert ("prefers-color-scheme:dark" in text) == (theme == "auto")
+        assert "cut &amp; short" in text
 
 
 def test_a_picture_of_nothing_is_a_picture() -> None:

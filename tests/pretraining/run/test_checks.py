@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from spacy_elmo.pretraining.run.events import Message, Started
 from tests.pretraining.small import config, make_corpus, new_trainer, train
 
 CONFIG = config(tokens=400)
+LOGGED = config(tokens=400, log_every=1)
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return make_corpus(tmp_path_factory.mktemp("text"))
+    return make_corpus(tmp_path_factory.mktemp("text"), number=60)
 
 
 def without(key: str) -> Callable[[Checkpoint], None]:
@@ -131,6 +133,14 @@ def test_a_checkpoint_of_a_graph_on_a_gpu(corpus: Corpus, tmp_path: Path) -> Non
         trainer.training.check(saved)
 
 
+@pytest.fixture(scope="module")
+def logged(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that ran through, with an entry of the log for each step."""
+    out = tmp_path_factory.mktemp("logged") / "out"
+    assert pretrain(corpus.path, out, LOGGED)
+    return out
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -145,18 +155,17 @@ def test_a_checkpoint_of_a_graph_on_a_gpu(corpus: Corpus, tmp_path: Path) -> Non
     ],
 )
 def test_a_damaged_log_is_cut_and_costs_no_checkpoint(
-    line: bytes, corpus: Corpus, tmp_path: Path
+    line: bytes, corpus: Corpus, logged: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    made = config(tokens=400, log_every=1)
-    assert pretrain(corpus.path, out, made)
+    shutil.copytree(logged, out)
     log = out / "training" / "log.jsonl"
     lines = log.read_bytes().splitlines()
     lines[3] = line
     log.write_bytes(b"\n".join(lines) + b"\n")
     (out / "config.json").unlink()
     told: list[Any] = []
-    assert pretrain(corpus.path, out, made, progress=told.append)
+    assert pretrain(corpus.path, out, LOGGED, progress=told.append)
     (started,) = [event for event in told if isinstance(event, Started)]
     assert started.tokens == 400
     damage = f"{log} is damaged: what follows line 3 of {len(lines)} is lost"

@@ -18,8 +18,6 @@ from spacy_elmo.pretraining.report.log import read_log
 from tests.pretraining.processes import command, newest, start, wait_for_checkpoint
 from tests.pretraining.small import config, make_corpus
 
-KILLS = 3
-
 
 def _weights(out: Path) -> dict[str, Tensor]:
     return load_file(out / "weights.safetensors") | load_file(out / "softmax.safetensors")
@@ -34,25 +32,32 @@ def _assert_same(one: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("text")).path
+    return make_corpus(tmp_path_factory.mktemp("text"), number=100).path
 
 
-@pytest.mark.parametrize("order", ["text", "shuffled"])
+@pytest.mark.parametrize(
+    ("order", "kills"),
+    [
+        ("text", 1),
+        pytest.param("text", 4, marks=pytest.mark.soak),
+        pytest.param("shuffled", 4, marks=pytest.mark.soak),
+    ],
+)
 def test_killed_at_any_moment_it_goes_on(
-    order: str, corpus: Path, tmp_path: Path, one_thread: None
+    order: str, kills: int, corpus: Path, tmp_path: Path, one_thread: None
 ) -> None:
     made = config(
         order=order,
         same_text=order == "text",
         dropout=0.1,
-        tokens=8_000,
+        tokens=2_000 + 2_000 * kills,
         checkpoint_seconds=0.05,
     )
     through, killed = tmp_path / "through", tmp_path / "killed"
     assert pretrain(corpus, through, made)
 
     last = ""
-    for number in range(KILLS):
+    for number in range(kills):
         process = start(command(corpus, killed, made))
         wait_for_checkpoint(process, killed, last)
         time.sleep(0.03 * number)  # in the middle of a step, or of writing a checkpoint
@@ -74,7 +79,7 @@ def test_killed_at_any_moment_it_goes_on(
 @pytest.mark.parametrize(
     ("number", "program"),
     [
-        (signal.SIGTERM, "spacy_elmo.pretraining"),
+        pytest.param(signal.SIGTERM, "spacy_elmo.pretraining", marks=pytest.mark.soak),
         (signal.SIGINT, "spacy_elmo.pretraining"),
         (signal.SIGTERM, "spacy_elmo"),
     ],

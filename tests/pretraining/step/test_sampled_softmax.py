@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from spacy_elmo.bilm.scoring.prior import log_uniform
 from spacy_elmo.pretraining.batches.sampling import (
     draw_negatives,
     log_expected_counts,
-    log_uniform,
     sample_rows,
 )
 from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss

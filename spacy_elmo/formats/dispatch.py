@@ -1,0 +1,51 @@
+"""Which of some formats reads a path, and reading by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.errors import problem
+from spacy_elmo.formats.format import Format
+
+
+def recognise(formats: Iterable[Format], path: Path) -> Format | None:
+    """The first format that recognises a path, or None."""
+    return next((known for known in formats if known.recognise(path)), None)
+
+
+def read(
+    known: Format,
+    path: Path,
+    part: str | None,
+    *,
+    options: Path | None,
+    vocab: Path | None,
+    device: str | torch.device,
+) -> BiLM:
+    """Read weights by a format that has recognised them.
+
+    Args:
+        known: The format.
+        path: The file or directory.
+        part: Which of several models in it, or None.
+        options: An options file given by the user, or None.
+        vocab: A vocabulary given by the user, or None.
+        device: Where the tensors go.
+
+    Returns:
+        The model.
+
+    Raises:
+        WeightsError: When anything about the weights is wrong, and for a part of weights that have
+            none.
+    """
+    if part is None:
+        return known.read(path, options=options, vocab=vocab, device=device)
+    if known.read_part is None:
+        what = f"holds one model, but #{part} asks for one of several"
+        raise problem(path, what, f"Leave out #{part}: it is for models of AllenNLP")
+    return known.read_part(path, options=options, vocab=vocab, device=device, part=part)

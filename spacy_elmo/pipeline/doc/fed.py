@@ -1,0 +1,57 @@
+"""What the language model reads of a token."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+from spacy.tokens import Doc, Token
+
+TOKEN_ATTRS: dict[str, Callable[[Token], str]] = {
+    "TEXT": lambda token: token.text,
+    "LEMMA": lambda token: token.lemma_,
+    "LOWER": lambda token: token.lower_,
+    "NORM": lambda token: token.norm_,
+}
+"""Names of what may stand for a word, and how to get it."""
+
+_warned: set[str] = set()
+
+
+def fed_words(doc: Doc, token_attr: str) -> list[str]:
+    """What stands for each token of a Doc, white space included.
+
+    A token without a lemma is read as it is written, and a warning, once, says so.
+
+    Args:
+        doc: The Doc.
+        token_attr: One of `TOKEN_ATTRS`.
+
+    Raises:
+        ValueError: If lemmas are asked for and no word of the Doc has one.
+    """
+    get = TOKEN_ATTRS[token_attr]
+    words = [get(token) for token in doc]
+    if token_attr == "LEMMA" and not all(words):
+        missing = [token for token, word in zip(doc, words, strict=True) if not word]
+        lemmas = any(word for token, word in zip(doc, words, strict=True) if not token.is_space)
+        if not lemmas and any(not token.is_space for token in missing):
+            raise ValueError(
+                f'token_attr = "LEMMA", but the Doc {doc.text[:40]!r} has no lemmas: put a '
+                "lemmatizer before this component, and in training name it, and what it needs, in "
+                "training.annotating_components"
+            )
+        words = [word or token.text for token, word in zip(doc, words, strict=True)]
+        _warn_of(missing)
+    return words
+
+
+def _warn_of(missing: list[Token]) -> None:
+    texts = [token.text for token in missing if not token.is_space]
+    if texts and "lemmas" not in _warned:
+        _warned.add("lemmas")
+        warnings.warn(
+            f'token_attr = "LEMMA", but {len(texts)} words of a Doc have no lemma ('
+            f"{', '.join(texts[:3])}): the words themselves are read in their place",
+            stacklevel=2,
+        )

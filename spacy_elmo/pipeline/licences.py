@@ -1,0 +1,38 @@
+"""What the meta of a pipeline says of the weights in it: where they come from, their licences."""
+
+from __future__ import annotations
+
+from spacy.language import Language
+
+from spacy_elmo.formats.papers import Papers, licences
+
+
+def note_licences(nlp: Language, name: str, weights: str | None, papers: Papers) -> None:
+    """Name the weights of a component among the sources of its pipeline.
+
+    Their licences become that of the pipeline too, if it has none yet. Both go into `meta.json`,
+    and with `spacy package` into the package.
+
+    Args:
+        nlp: The pipeline.
+        name: Of the component.
+        weights: Where its weights come from.
+        papers: Their card and licences; without any, nothing is noted.
+    """
+    if not papers:
+        return
+    found = ", ".join(licences(papers))
+    told = f"weights of {name}: {weights}" + (f" ({found})" if found else "")
+    meta = nlp.meta
+    sources = list(meta.get("sources") or [])
+    as_text = bool(sources) and isinstance(sources[0], str)
+    new = told if as_text else {"name": told, "url": "", "license": found}
+    start = f"weights of {name}: "
+    kept = [
+        each
+        for each in sources
+        if not str(each if as_text else each.get("name", "")).startswith(start)
+    ]
+    meta["sources"] = [*kept, new]
+    if found and not meta.get("license"):
+        meta["license"] = f"{found} (weights of {name}: see {name}/model)"
