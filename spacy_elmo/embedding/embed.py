@@ -145,6 +145,7 @@ def embed(
         "initial_state": source.settings["initial_state"],
         "precision": str(source.settings["compute_dtype"]),
         "batch_tokens": source.batch_tokens,
+        "token_attr": source.token_attr,
     }
     writer = open_writer(
         output,

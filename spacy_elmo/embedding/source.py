@@ -39,6 +39,7 @@ class Source:
         reader: Splits entries.
         batch_tokens: Tokens that are computed together.
         attribute: Name of the extension attributes on Docs.
+        token_attr: What is read of a token.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     reader: Reader
     batch_tokens: int
     attribute: str = "elmo"
+    token_attr: str = "TEXT"
 
     def encoder(self) -> Encoder:
         """A new encoder, whose cache is empty: what it gives depends on what it reads alone."""
@@ -128,7 +130,7 @@ def open_source(
         raise ValueError(
             f"the model is {model!r:.80}: expected a name or path, a BiLM, or a spaCy pipeline"
         )
-    attribute = "elmo"
+    attribute, token_attr = "elmo", "TEXT"
     if nlp is not None:
         from spacy_elmo.embedding.docs.pipeline import PipelineReader
 
@@ -137,7 +139,7 @@ def open_source(
         reader = PipelineReader(nlp, tokenized=tokenized)
         loaded = reader.loaded()
         lm, encoder, batch_tokens = loaded.lm, loaded.encoder, loaded.token_budget
-        attribute = reader.component.attribute
+        attribute, token_attr = reader.component.attribute, reader.token_attr
         split: Reader = reader
     else:
         assert lm is not None
@@ -153,7 +155,7 @@ def open_source(
         "cache_size": encoder.cache_size,
         "compute_dtype": encoder.compute_dtype if precision is None else getattr(torch, precision),
     }
-    return Source(name, lm, settings, split, batch_tokens, attribute)
+    return Source(name, lm, settings, split, batch_tokens, attribute, token_attr)
 
 
 def _pipeline(name: str) -> Any:
