@@ -60,4 +60,4 @@ def test_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         spark.stop()
     assert sorted(row["id"] for row in found) == list(range(20))
-    assert {len(row["vector"]) for row in found} == {512}
+    assert {len(row["vector"]) for row in found} == {256}
