@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     path = os.pathsep.join([str(tmp_path), str(snippets.ROOT), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     import on_spark_example  # type: ignore[import-not-found]
 
     try:
@@ -58,4 +60,4 @@ def test_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         spark.stop()
     assert sorted(row["id"] for row in found) == list(range(20))
-    assert {len(row["vector"]) for row in found} == {512}
+    assert {len(row["vector"]) for row in found} == {256}

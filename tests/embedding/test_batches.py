@@ -160,7 +160,7 @@ def test_a_cluster_one_of_whose_workers_is_killed(weights: Path, tmp_path: Path)
 
     from spacy_elmo.embedding.on_ray import embed_on_ray
 
-    n = 3200
+    n = 800
     write_rows(tmp_path / "in", n)
     killed: list[int] = []
     is_over = threading.Event()
