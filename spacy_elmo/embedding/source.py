@@ -14,6 +14,7 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.inference.windows import window_tokens
+from spacy_elmo.bilm.precision import PRECISIONS, dtype_of
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.embedding.entries import Entry, Reader, Splitter
 from spacy_elmo.embedding.layers import LayerChoice
@@ -24,8 +25,6 @@ from spacy_elmo.types import Floats
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def open_source(
         vocab: The vocabulary of HDF5 weights.
         lang: Language whose tokenizer splits texts; a pipeline has its own.
         tokenized: Split texts at white space instead.
-        precision: "float32", "bfloat16" or "float16"; None: as the model says.
+        precision: "float32", "bfloat16", "float16" or "auto"; None: as the model says.
         device: Where weights are put that are loaded here.
 
     Raises:
@@ -153,7 +152,9 @@ def open_source(
     settings = {
         "initial_state": encoder.initial_state,
         "cache_size": encoder.cache_size,
-        "compute_dtype": encoder.compute_dtype if precision is None else getattr(torch, precision),
+        "compute_dtype": encoder.compute_dtype
+        if precision is None
+        else dtype_of(precision, lm.device),
     }
     return Source(name, lm, settings, split, batch_tokens, attribute, token_attr)
 
