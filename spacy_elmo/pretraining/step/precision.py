@@ -15,9 +15,14 @@ TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """PyTorch's automatic choice of types, for the token layer."""
+    """PyTorch's automatic choice of types, for the token layer.
+
+    Without its cache of cast weights: all threads share it, and the first to leave clears it. Then
+    it hangs on the threads' speed which gradients are summed in half precision, through one cast,
+    and which in float32, and two equal trainings differ.
+    """
     enabled = precision != "float32"
-    with torch.autocast(device.type, dtype=TYPES[precision], enabled=enabled):
+    with torch.autocast(device.type, dtype=TYPES[precision], enabled=enabled, cache_enabled=False):
         yield
 
 
