@@ -26,7 +26,7 @@ from spacy.training import Corpus
 from evaluation.tasks import MIXES, SIDES, TASKS, Task, learned_mixes, task_config
 from spacy_elmo.formats import resolve
 
-KEY = ("task", "side", "fraction", "seed", "mix", "steps", "width", "weights")
+KEY = ("task", "side", "fraction", "seed", "mix", "steps", "width", "context", "weights")
 """What tells one row from another."""
 WEIGHT_FILES = (".json", ".safetensors", ".hdf5", ".h5")
 """Endings of the files that decide what vectors a biLM gives; others may change beside them."""
@@ -77,6 +77,7 @@ def main(
     weights: str = typer.Option("en_elmo_sm", help="Name or path of the biLM's weights."),
     mix: str = typer.Option("learned", help=f"One of {', '.join(MIXES)}."),
     width: int | None = typer.Option(None, help="Of the encoder; left out: the side's own."),
+    context: bool = typer.Option(False, help="Mix the states around each word, too."),
     data: Path = typer.Option(Path("build/data"), help="Data sets as .spacy files."),
     results: Path = typer.Option(Path("build/rows.json"), help="JSON file of all rows."),
 ) -> None:
@@ -91,10 +92,11 @@ def main(
     row: dict[str, Any] = {"task": task, "side": side, "fraction": fraction, "seed": seed}
     row |= {"steps": steps, "width": width}
     row |= {"mix": mix, "weights": fingerprint(weights)} if side == "elmo" else {}
+    row |= {"context": True} if context else {}  # absent in the rows made before there was one
     if any(same(row, other) for other in read_rows(results)):
         print(f"{results} has this row: {row}")
         return
-    config = task_config(chosen, side, weights=weights, mix=mix, width=width)
+    config = task_config(chosen, side, weights=weights, mix=mix, width=width, context=context)
     with tempfile.TemporaryDirectory() as work:
         values = {"config": config, "fraction": fraction, "seed": seed, "steps": steps}
         row |= measure(chosen, values, data, Path(work))

@@ -74,16 +74,19 @@ def task_config(
     weights: str = "en_elmo_sm",
     mix: str = "learned",
     width: int | None = None,
+    context: bool = False,
 ) -> Config:
     """A training config.
 
     side: "tok2vec": spaCy's default pipeline for a CPU; "elmo": the same pipe on a frozen biLM.
     weights, mix: Of the latter. mix: "learned", "average" or "last".
+    context: Whether its listeners also mix the states around each word.
     width: Of the encoder's layers; None: that of spaCy's tok2vec, or of `init-config`.
     """
     if side == "elmo":
         config = elmo_config("en", [task.pipe], weights=weights)
         layers = config["components"][task.pipe]["model"]["tok2vec"]
+        layers["embed"]["elmo"]["context"] = context
         if mix == "average":
             layers["embed"]["elmo"]["layer_l2"] = AVERAGE_L2
         elif mix == "last":
