@@ -17,6 +17,7 @@ import numpy as np
 import spacy
 import typer
 from spacy.tokens import Doc, DocBin, Span
+from spacy.vocab import Vocab
 
 from evaluation.coarsewsd import Data, read_all
 from evaluation.encoders import Floats, beside
@@ -138,7 +139,7 @@ def write_docbins(data: Data, folder: Path, key: str = "senses") -> None:
         docs.to_disk(folder / f"{name}.spacy")
 
 
-def _doc(vocab: spacy.Vocab, word: str, item: Sense, key: str) -> Doc:
+def _doc(vocab: Vocab, word: str, item: Sense, key: str) -> Doc:
     words, place = item.word
     # Without `spaces` spaCy knows that they are unknown, and keeps to these tokens.
     doc = Doc(vocab, words=words)

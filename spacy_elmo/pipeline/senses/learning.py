@@ -15,9 +15,8 @@ from spacy.training import Example as Annotated
 from spacy_elmo.pipeline.doc.windows import doc_windows
 from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.senses.learned import Example, Learned
-from spacy_elmo.pipeline.senses.states import occurrence_states, top_edges, top_mean
+from spacy_elmo.pipeline.senses.states import occurrence_states, top_edges, top_mean, top_states
 from spacy_elmo.pipeline.senses.words import Word, forms
-from spacy_elmo.types import Floats
 
 # Docs whose layers are in memory at once.
 MAX_DOCS = 128
@@ -88,7 +87,7 @@ def learn(reader: Reader, examples: Iterable[Annotated], known: Learned | None) 
                 Example(place.word, place.sense, row)
                 for place, row in zip(of_doc, states, strict=True)
             ]
-            top: Floats = ops.to_numpy(doc.values[-1])[doc.sentences >= 0]
+            top = top_states(ops, doc)[doc.sentences >= 0]
             total = total + top.sum(axis=0, dtype=np.float64)
             n_words += len(top)
     if n_missed[0]:
@@ -118,7 +117,7 @@ def pipes_before(nlp: Language, component: Any, *, trained: bool) -> list[Any]:
         trained: Whether all of them do; else those that are yet to be trained are left out.
     """
     frozen = nlp.config["training"].get("frozen_components") or []
-    found = []
+    found: list[Any] = []
     for name, pipe in nlp.pipeline:
         if pipe is component:
             return found

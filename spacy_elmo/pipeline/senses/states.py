@@ -29,7 +29,7 @@ def occurrence_states(ops: Any, doc: DocLayers, places: Sequence[tuple[int, int]
     Returns:
         *Shape:* (n, 2, width).
     """
-    top: Floats = ops.to_numpy(doc.values[-1])
+    top = top_states(ops, doc)
     edges: Floats = ops.to_numpy(doc.edges[-1])
     context = Neighbours(doc.sentences, len(edges)).gather(np, top, edges.reshape(-1))
     found = np.zeros((len(places), 2, top.shape[1]), dtype=np.float32)
@@ -38,6 +38,12 @@ def occurrence_states(ops: Any, doc: DocLayers, places: Sequence[tuple[int, int]
         row[0] = top[words].mean(axis=0, dtype=np.float64)
         row[1] = around(np.stack(np.split(context[words], len(edges), axis=1))).reshape(-1)
     return found
+
+
+def top_states(ops: Any, doc: DocLayers) -> Floats:
+    """The top layer's states of all tokens. *Shape:* (n_tokens, width)."""
+    top: Floats = ops.to_numpy(doc.values[-1])
+    return top
 
 
 def top_edges(ops: Any, doc: DocLayers) -> Floats:
