@@ -58,16 +58,21 @@ def test_a_word_of_one_sense_and_one_of_several_tokens(
     assert scores[0] == 1.0
 
 
+@Language.component("senses_test_lemmas")
+def set_lemmas(doc: Doc) -> Doc:
+    """Without the s of the plural."""
+    for token in doc:
+        token.lemma_ = token.lower_.rstrip("s")
+    return doc
+
+
 def test_lemmas(make_senses: Callable[..., Language]) -> None:
     nlp = make_senses(attr="LEMMA")
-    patterns = [{"patterns": [[{"LOWER": "banks"}]], "attrs": {"LEMMA": "bank"}}]
-    ruler = nlp.add_pipe("attribute_ruler", first=True)
-    ruler.add_patterns(patterns)  # type: ignore[attr-defined]
-    ruler.add([[{"LOWER": {"NOT_IN": ["banks"]}}]], {"LEMMA": "x"})  # type: ignore[attr-defined]
+    nlp.add_pipe("senses_test_lemmas", first=True)
     texts = [("Banks lend .", MONEY), ("River banks .", RIVER)]
     nlp.initialize(lambda: [example(nlp, *each, word="banks") for each in texts])
     assert pipe(nlp).words == {"bank": {MONEY: 1, RIVER: 1}}
-    assert [each[0] for each in found(nlp, "Banks lend .")] == ["Banks"]
+    assert [each[0] for each in found(nlp, "Banks lend , a bank .")] == ["Banks", "bank"]
 
 
 def test_more_is_learned_and_nothing_forgotten(senses: Language) -> None:
@@ -80,8 +85,8 @@ def test_more_is_learned_and_nothing_forgotten(senses: Language) -> None:
     pipe(senses).add(arm)
     assert found(senses, text) == before
     assert [each[2] for each in found(senses, "My arm sells chips .")] == ["firm"]
-    pipe(senses).add([example(senses, "The plane went into a steep bank .", "turn")])
-    assert pipe(senses).words["bank"] == {MONEY: 2, RIVER: 3, "turn": 1}
+    pipe(senses).add([example(senses, "The plane went into a steep bank .", "turn")] * 3)
+    assert pipe(senses).words["bank"] == {MONEY: 2, RIVER: 3, "turn": 3}
     assert found(senses, "The plane went into a steep bank .")[0][2] == "turn"
 
 
@@ -173,7 +178,8 @@ def test_docbin_displacy_and_scores(senses: Language) -> None:
     html = displacy.render(doc, style="span", options={"spans_key": "senses"}, jupyter=False)
     assert RIVER in html
     assert DocBin(docs=[doc]).to_bytes()
-    assert Doc(senses.vocab).from_bytes(doc.to_bytes()).spans["senses"][0].label_ == RIVER
+    again = Doc(senses.vocab).from_bytes(doc.to_bytes())
+    assert again.spans["senses"][0].label_ == RIVER
 
 
 def test_scores_of_wrong_and_missing_ones(senses: Language) -> None:
@@ -201,16 +207,18 @@ def test_other_pipes_learn_beside_it(make_senses: Callable[..., Language]) -> No
     gold = [
         Example.from_dict(
             each.predicted,
-            {"spans": each.reference.spans and _offsets(each), "tags": ["A"] * len(each.predicted)},
+            {"spans": _offsets(each), "tags": ["A", *"B" * (len(each.predicted) - 1)]},
         )
         for each in examples(nlp)
     ]
     with pytest.warns(UserWarning, match="frozen = false"):
         nlp.initialize(lambda: gold)
-    losses = nlp.update(gold, sgd=nlp.create_optimizer())
+    optimizer = nlp.create_optimizer()
+    nlp.update(gold, sgd=optimizer)  # the tagger's output layer starts with zeros
+    losses = nlp.update(gold, sgd=optimizer)
     assert losses["elmo"] > 0
     assert losses["elmo_senses"] == 0.0
-    assert nlp("A bank .")[0].tag_ == "A"
+    assert nlp("A bank .")[0].tag_ in ("A", "B")
 
 
 def _offsets(each: Example) -> dict[str, list[tuple[int, int, str]]]:
@@ -231,9 +239,11 @@ def test_untrained(make_senses: Callable[..., Language]) -> None:
 
 def test_nothing_to_learn_from(make_senses: Callable[..., Language]) -> None:
     nlp = make_senses()
-    for gold in ([], [Example(nlp.make_doc("A bank ."), nlp.make_doc("A bank ."))]):
-        with pytest.raises(ValueError, match=r"nothing to learn from.*doc.spans\['senses'\]"):
-            pipe(nlp).initialize(lambda gold=gold: gold, nlp=nlp)
+    gold = [Example(nlp.make_doc("A bank ."), nlp.make_doc("A bank ."))]
+    with pytest.raises(ValueError, match=r"nothing to learn from.*doc.spans\['senses'\]"):
+        nlp.initialize(lambda: gold)
+    with pytest.raises(ValueError, match="nothing to learn from"):
+        pipe(nlp).add([])
     with pytest.raises(ValueError, match="nothing to learn from"):
         nlp.initialize()
     assert pipe(nlp).learned is None

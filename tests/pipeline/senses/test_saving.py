@@ -39,7 +39,8 @@ def test_bytes_and_copies(senses: Language) -> None:
     made = spacy.util.load_model_from_config(senses.config, auto_fill=True)
     made.from_bytes(senses.to_bytes())
     assert found(made, TEXT) == found(senses, TEXT)
-    assert copy.deepcopy(senses.get_pipe("elmo_senses").learned.words.keys()) == {("bank",)}  # type: ignore[attr-defined]
+    copied = copy.deepcopy(senses.get_pipe("elmo_senses").learned)  # type: ignore[attr-defined]
+    assert serialize.to_bytes(copied) == serialize.to_bytes(made.get_pipe("elmo_senses").learned)  # type: ignore[attr-defined]
 
 
 def test_another_classifier_at_load(senses: Language, tmp_path: Path) -> None:
@@ -60,10 +61,11 @@ def test_untrained_is_saved_as_such(make_senses: Callable[..., Language], tmp_pa
 
 def test_several_processes(senses: Language) -> None:
     texts = [TEXT, "No word .", "A bank ."] * 2
-    alone = [doc.spans["senses"] for doc in senses.pipe(texts)]
-    together = [doc.spans["senses"] for doc in senses.pipe(texts, n_process=2, batch_size=2)]
-    labels = [[[span.label_ for span in group] for group in groups] for groups in (alone, together)]
-    assert labels[0] == labels[1]
+    alone, together = (
+        [[span.label_ for span in doc.spans["senses"]] for doc in docs]
+        for docs in (senses.pipe(texts), senses.pipe(texts, n_process=2, batch_size=2))
+    )
+    assert alone == together
 
 
 def learned() -> Learned:
@@ -140,5 +142,5 @@ def test_cut_bytes_and_other_files(senses: Language, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-9])
     before = senses.get_pipe("elmo_senses").learned  # type: ignore[attr-defined]
     with pytest.raises(ElmoError, match=r"elmo_senses.senses: holds no senses"):
-        senses.get_pipe("elmo_senses").from_disk(file.parent)  # type: ignore[attr-defined]
+        senses.get_pipe("elmo_senses").from_disk(file.parent, exclude=["vocab"])  # type: ignore[attr-defined]
     assert senses.get_pipe("elmo_senses").learned is before  # type: ignore[attr-defined]
