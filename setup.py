@@ -76,7 +76,7 @@ setup(
         Extension(
             "spacy_elmo.bilm.kernels._kernels",
             [f"{KERNELS}/kernels.c"],
-            depends=[f"{KERNELS}/lstm_cell.h"],
+            depends=sorted(map(str, (HERE / KERNELS).glob("*.h"))),
             py_limited_api=STABLE_ABI,
             optional=True,
         )

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from spacy_elmo.bilm.characters import PADDING, character_ids, read_of
 from spacy_elmo.bilm.config import CharCNNConfig
+from spacy_elmo.bilm.kernels.char_cnn import largest_features
 from spacy_elmo.bilm.stack import Stack
 from spacy_elmo.vocabulary import BOS_WORD, EOS_WORD, UNK_WORD, check_vocabulary
 
@@ -34,7 +35,9 @@ class Highway(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Blend each vector with its transform."""
         gate = torch.sigmoid(self.gate(inputs))
-        return torch.lerp(inputs, torch.relu(self.transform(inputs)), gate)
+        transform = torch.relu(self.transform(inputs))
+        # Under autocast the products may be of another type than their inputs.
+        return torch.lerp(inputs.to(transform.dtype), transform, gate)
 
 
 class CharCNN(nn.Module):
@@ -104,10 +107,11 @@ class CharCNN(nn.Module):
         if ids.device.type == "cpu":
             ids = ids[:, : used_positions(ids, max(width for width, _ in self.config.filters))]
         table = F.pad(self.char_embedding, (0, 0, 1, 0))
-        characters = F.embedding(ids.long(), table).transpose(1, 2)
-        features = [convolution(characters).amax(dim=2) for convolution in self.convolutions]
+        weights = [convolution.weight for convolution in self.convolutions]
+        # A bias is the same at every position, so it may come after the maximum.
+        bias = torch.cat([c.bias for c in self.convolutions if c.bias is not None])
         activation = torch.relu if self.config.activation == "relu" else torch.tanh
-        vectors = activation(torch.cat(features, dim=1))
+        vectors = activation(largest_features(table, weights, ids.long()) + bias)
         for highway in self.highways:
             vectors = highway(vectors)
         return vectors if self.projection is None else self.projection(vectors)

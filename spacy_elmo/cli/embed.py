@@ -46,7 +46,7 @@ def embed(
         ".npz: deflate.",
     ),
     precision: str | None = typer.Option(
-        None, help="Of the products inside the LSTM: float32, bfloat16, float16."
+        None, help="Of the products inside the LSTM: float32, bfloat16, float16, auto."
     ),
     lang: str = typer.Option(
         "en", "--lang", "-l", help="Language whose tokenizer splits text, for bare weights."

@@ -76,7 +76,7 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
 
 
 def versions() -> dict[str, str]:
-    """The versions, and the kernel in use, that a bug report should name."""
+    """The versions, and the kernels in use, that a bug report should name."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -86,18 +86,18 @@ def versions() -> dict[str, str]:
             rows[package] = version(package)
         except PackageNotFoundError:
             rows[package] = "not installed"
-    rows["LSTM cell"] = kernel()
-    return rows
+    return rows | kernels()
 
 
-def kernel() -> str:
-    """What computes the cells of an LSTM layer on this machine, and what could."""
+def kernels() -> dict[str, str]:
+    """What each kernel's work is done by on this machine, and what could do it."""
     from spacy_elmo.bilm.kernels import loader
+    from spacy_elmo.bilm.kernels.overview import kernels_in_use
 
     offered = loader.offered()
-    if not offered:
-        return "PyTorch (the compiled kernels were not built)"
-    return f"{loader.in_use() or 'PyTorch'} (the processor offers {', '.join(offered)})"
+    there = f"the processor offers {', '.join(offered)}"
+    note = there if offered else "the compiled kernels were not built"
+    return {name: f"{used or 'PyTorch'} ({note})" for name, used in kernels_in_use().items()}
 
 
 def describe(lm: BiLM) -> dict[str, str]:

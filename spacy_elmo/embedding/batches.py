@@ -111,9 +111,11 @@ class BatchEmbedder:
 
     def _opened(self, batch: Any) -> tuple[list[str], list[Raw], Callable[[Any, Spec], Any]]:
         """Names of the columns, the texts, and what makes a batch of the same kind."""
+        get: Callable[[], list[Raw]]
+        build: Callable[[Any, Spec], Any]
         if isinstance(batch, dict):
             names, get = list(batch), lambda: list(batch[self.column])
-            build: Callable[[Any, Spec], Any] = lambda new, spec: {  # noqa: E731
+            build = lambda new, spec: {  # noqa: E731
                 **batch,
                 **{name: _as_array(values) for name, values in new.items()},
             }

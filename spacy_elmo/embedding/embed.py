@@ -101,8 +101,8 @@ def embed(
         tokenized: Split texts at white space.
         options: The options file of HDF5 weights.
         vocab: The vocabulary of HDF5 weights.
-        precision: Of the LSTM layers' products: "float32", "bfloat16", "float16"; None: as the
-            model says.
+        precision: Of the LSTM layers' products: "float32", "bfloat16", "float16", or "auto",
+            the faster one of the first two on this machine; None: as the model says.
         device: Where weights are put that are loaded here.
         force: Replace an output that exists, and what another run left.
         progress: Called before the first and after each batch.
@@ -145,6 +145,7 @@ def embed(
         "initial_state": source.settings["initial_state"],
         "precision": str(source.settings["compute_dtype"]),
         "batch_tokens": source.batch_tokens,
+        "token_attr": source.token_attr,
     }
     writer = open_writer(
         output,

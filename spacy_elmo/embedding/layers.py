@@ -49,7 +49,9 @@ class LayerChoice:
         if not self.several:
             one: Floats = layers[self.numbers[0]]
             return one
-        return layers[list(self.numbers)].swapaxes(0, 1)
+        if self.numbers != tuple(range(len(layers))):  # else there is nothing to copy
+            layers = layers[list(self.numbers)]
+        return layers.swapaxes(0, 1)
 
 
 def choose_layers(layers: str | int | Sequence[int], n_outputs: int) -> LayerChoice:

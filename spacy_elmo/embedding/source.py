@@ -14,6 +14,7 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.inference.windows import window_tokens
+from spacy_elmo.bilm.precision import PRECISIONS, dtype_of
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.embedding.entries import Entry, Reader, Splitter
 from spacy_elmo.embedding.layers import LayerChoice
@@ -24,8 +25,6 @@ from spacy_elmo.types import Floats
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class Source:
         reader: Splits entries.
         batch_tokens: Tokens that are computed together.
         attribute: Name of the extension attributes on Docs.
+        token_attr: What is read of a token.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Source:
     reader: Reader
     batch_tokens: int
     attribute: str = "elmo"
+    token_attr: str = "TEXT"
 
     def encoder(self) -> Encoder:
         """A new encoder, whose cache is empty: what it gives depends on what it reads alone."""
@@ -105,7 +106,7 @@ def open_source(
         vocab: The vocabulary of HDF5 weights.
         lang: Language whose tokenizer splits texts; a pipeline has its own.
         tokenized: Split texts at white space instead.
-        precision: "float32", "bfloat16" or "float16"; None: as the model says.
+        precision: "float32", "bfloat16", "float16" or "auto"; None: as the model says.
         device: Where weights are put that are loaded here.
 
     Raises:
@@ -128,7 +129,7 @@ def open_source(
         raise ValueError(
             f"the model is {model!r:.80}: expected a name or path, a BiLM, or a spaCy pipeline"
         )
-    attribute = "elmo"
+    attribute, token_attr = "elmo", "TEXT"
     if nlp is not None:
         from spacy_elmo.embedding.docs.pipeline import PipelineReader
 
@@ -137,7 +138,7 @@ def open_source(
         reader = PipelineReader(nlp, tokenized=tokenized)
         loaded = reader.loaded()
         lm, encoder, batch_tokens = loaded.lm, loaded.encoder, loaded.token_budget
-        attribute = reader.component.attribute
+        attribute, token_attr = reader.component.attribute, reader.token_attr
         split: Reader = reader
     else:
         assert lm is not None
@@ -151,9 +152,11 @@ def open_source(
     settings = {
         "initial_state": encoder.initial_state,
         "cache_size": encoder.cache_size,
-        "compute_dtype": encoder.compute_dtype if precision is None else getattr(torch, precision),
+        "compute_dtype": encoder.compute_dtype
+        if precision is None
+        else dtype_of(precision, lm.device),
     }
-    return Source(name, lm, settings, split, batch_tokens, attribute)
+    return Source(name, lm, settings, split, batch_tokens, attribute, token_attr)
 
 
 def _pipeline(name: str) -> Any:

@@ -41,7 +41,7 @@ def without_common(vectors: Floats, n_components: int) -> Floats:
 def unit(vectors: Floats) -> Floats:
     """Vectors of length 1; zeros stay. *Shape:* (n_words, width)."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats = vectors / np.where(norms == 0, 1, norms)
+    scaled: Floats = (vectors / np.where(norms == 0, 1, norms)).astype(np.float32)
     return scaled
 
 

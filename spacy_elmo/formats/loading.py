@@ -30,9 +30,9 @@ FORMATS: tuple[Format, ...] = (
     native.FORMAT,
     tensorflow.WITH_HDF5,
     hdf5.FORMAT,
+    allennlp.FORMAT,
     tensorflow.FORMAT,
     elmoformanylangs.FORMAT,
-    allennlp.FORMAT,
 )
 # An archive holds what one of these reads, or another archive of it.
 FORMATS = (*FORMATS, archives.format_of((*FORMATS, archives.format_of(FORMATS))))

@@ -154,6 +154,7 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
     def set_annotations(self, docs: Iterable[Doc], outputs: Iterable[Output]) -> None:
         """Put what `predict` gave on the Docs."""
         settings = self.settings
+        register_predictor(self)  # a copy of a component is made without `__init__`
         means = load(self.model).means
         for doc, output in zip(docs, outputs, strict=True):
             vectors, layers, sentences, edges, around = output

@@ -12,6 +12,7 @@ from thinc.api import Model
 
 from spacy_elmo.errors import ElmoError
 from spacy_elmo.pipeline.listening.listener import ElmoListener
+from spacy_elmo.pipeline.listening.mixing import CONTEXT, OWN
 from spacy_elmo.visual.markup import Picture, svg, text
 from spacy_elmo.visual.options import LayersOptions
 from spacy_elmo.visual.text import cut, escape
@@ -25,7 +26,7 @@ class PipeMix(NamedTuple):
     """What a pipe weighs.
 
     Attributes:
-        pipe: Its name.
+        pipe: Its name; with "context", of its mix of the states around.
         shares: Of the layers, the token layer first; they sum to 1.
         gamma: The factor of the whole.
     """
@@ -95,17 +96,27 @@ def mixes_of(nlp: Any) -> list[PipeMix]:
                     f"pipe {name!r} has learned no mix yet: train the pipeline, or load a trained "
                     "one"
                 )
-            weights = _numbers(node, "layer_weights")
-            shares = np.exp(weights - weights.max())
-            shares /= shares.sum()
-            gamma = float(_numbers(node, "gamma")[0])
-            found.append(PipeMix(name, tuple(shares.tolist()), gamma))
+            found.append(_mix(node, name, OWN))
+            if node.has_param(CONTEXT[0]):
+                around = _mix(node, f"{name}, context", CONTEXT)
+                # It is over the states around a word: the token layer has none.
+                missing = len(found[-1].shares) - len(around.shares)
+                found.append(around._replace(shares=(0.0,) * missing + around.shares))
     if not found:
         raise ElmoError(
             "no pipe of this pipeline listens to `elmo`: style 'layers' shows what pipes with "
             "`spacy-elmo.ElmoListener.v1` have learned"
         )
     return found
+
+
+def _mix(node: ElmoListener, pipe: str, names: tuple[str, str]) -> PipeMix:
+    """A mix by the names of its parameters."""
+    weights = _numbers(node, names[0])
+    shares = np.exp(weights - weights.max())
+    return PipeMix(
+        pipe, tuple((shares / shares.sum()).tolist()), float(_numbers(node, names[1])[0])
+    )
 
 
 def _numbers(node: ElmoListener, name: str) -> NDArray[np.float64]:
@@ -120,6 +131,8 @@ def _row(mix: PipeMix, names: Sequence[str], y: float) -> list[str]:
     x = LABEL
     for k, share in enumerate(mix.shares):
         width, step = BAR * share, _step(k, len(mix.shares))
+        if not width:
+            continue
         tip = f"<title>{escape(mix.pipe)}: {escape(names[k])} {share:.1%}</title>"
         parts.append(
             f'<rect class="elmo-v{step} elmo-line" x="{x:.1f}" y="{y:.1f}" '

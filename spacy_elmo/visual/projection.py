@@ -45,7 +45,7 @@ def umap(rows: Rows) -> Rows:
         UMAP = import_module("umap").UMAP
     except ImportError as error:
         raise ElmoError(
-            'projection "umap" needs the package umap-learn: install it, or take "pca"'
+            f'projection "umap" needs the package umap-learn ({error}): install it, or take "pca"'
         ) from error
     if len(rows) < 4:
         raise ElmoError(f'projection "umap" needs four points, and there are {len(rows)}')

@@ -79,11 +79,13 @@ def test_a_killed_process_goes_on(weights: Path, tmp_path: Path) -> None:
     assert process.returncode == 0
     process = start(out)
     state = tmp_path / "killed.npy.partial" / "state.json"
-    while not (state.exists() and '"input"' in state.read_text()):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    try:
+        while not (state.exists() and '"input"' in state.read_text()):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not out.exists()
     process = start(out)

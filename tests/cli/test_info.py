@@ -42,16 +42,21 @@ def test_versions():
     assert {"Python", "spacy-elmo", "spacy", "h5py"} <= set(rows)
 
 
-def test_the_kernel_in_use(monkeypatch):
+KERNELS = ("LSTM cell", "LSTM training", "Sampled softmax", "Character CNN")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_kernels_in_use(monkeypatch, kernel):
     offered = loader.offered()
     if not offered:
-        assert re.search(r"LSTM cell +PyTorch \(the compiled kernels were not built\)", run())
+        assert re.search(rf"{kernel} +PyTorch \(the compiled kernels were not built\)", run())
         return
+    there = rf"\(the processor offers {', '.join(offered)}\)"
     for name in offered:
         monkeypatch.setenv(loader.VARIABLE, name)
-        assert re.search(rf"LSTM cell +{name} \(the processor offers {', '.join(offered)}\)", run())
+        assert re.search(rf"{kernel} +{name} {there}", run())
     monkeypatch.setenv(loader.VARIABLE, "0")
-    assert re.search(r"LSTM cell +PyTorch \(the processor offers", run())
+    assert re.search(rf"{kernel} +PyTorch {there}", run())
 
 
 def test_character_model(tmp_path):

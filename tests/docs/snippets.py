@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -39,11 +40,16 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(pattern, page.read_text(encoding="utf8"), re.MULTILINE | re.DOTALL)
 
 
-def run_python(page: Path) -> None:
-    """Run the Python of a page from top to bottom, in the working directory."""
-    namespace: dict[str, object] = {}
+def run_python(page: Path) -> dict[str, Any]:
+    """Run the Python of a page from top to bottom, in the working directory.
+
+    Returns:
+        The names it leaves.
+    """
+    namespace: dict[str, Any] = {}
     for number, code in enumerate(blocks(page, "python"), 1):
         exec(compile(code, f"{page.name}, Python block {number}", "exec"), namespace)
+    return namespace
 
 
 def commands(page: Path) -> list[str]:

@@ -7,7 +7,6 @@ import os
 import pickle
 import signal
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -101,8 +100,8 @@ def test_mistakes(lm: BiLM, weights: Path) -> None:
 
 def write_rows(folder: Path, n: int) -> None:
     folder.mkdir()
-    for part in range(4):
-        rows = [{"id": k, "text": f"the bank {k} raised its rates"} for k in range(part, n, 4)]
+    for part in range(8):
+        rows = [{"id": k, "text": f"the bank {k} raised its rates " * 5} for k in range(part, n, 8)]
         lines = "\n".join(map(json.dumps, rows))
         (folder / f"{part}.jsonl").write_text(lines + "\n", encoding="utf8")
 
@@ -161,20 +160,20 @@ def test_a_cluster_one_of_whose_workers_is_killed(weights: Path, tmp_path: Path)
 
     from spacy_elmo.embedding.on_ray import embed_on_ray
 
-    n = 4000
+    n = 800
     write_rows(tmp_path / "in", n)
     killed: list[int] = []
     is_over = threading.Event()
 
     def kill_one() -> None:
-        while not is_over.wait(0.2):
-            workers = [
-                pid for pid in descendants() if "ray::" in title(pid) and "Map" in title(pid)
-            ]
-            if len(workers) >= 2:
-                time.sleep(1)  # both have begun
-                killed.append(workers[0])
-                os.kill(workers[0], signal.SIGKILL)
+        while not is_over.wait(0.02):
+            if not list(tmp_path.glob(".out.*.tmp/out/*.parquet")):
+                continue  # nothing is written yet
+            titles = {pid: title(pid) for pid in descendants()}
+            workers = [pid for pid, name in titles.items() if "ray::" in name and "Map" in name]
+            if workers:
+                killed.append(workers[-1])
+                os.kill(workers[-1], signal.SIGKILL)
                 return
 
     # The pool of actors must leave CPUs to those who read and write.

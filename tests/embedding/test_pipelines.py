@@ -54,6 +54,14 @@ def test_the_same_as_pipe(saved: bool, nlp: Language, tmp_path: Path) -> None:
         assert [s.text for s in other.sents] == [s.text for s in doc.sents]
 
 
+def test_what_is_read_of_a_token(weights: Path, tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}, "token_attr": "LOWER"})
+    embed(nlp, TEXTS, tmp_path / "x.npy", layers="average")
+    lower = nlp(TEXTS[0])._.elmo_vectors
+    np.testing.assert_allclose(read(tmp_path / "x.npy")[0], lower, atol=1e-5)
+
+
 def test_components_after_it_do_not_run(nlp: Language, tmp_path: Path) -> None:
     @Language.component("fails-after-elmo")
     def fails(doc: object) -> object:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, Span, Token
+from spacy.tokens import Doc, Span
 
-from tests.tiny import tiny_lm
+from tests.pipeline.scored import scored_weights
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 MONEY = (
@@ -31,19 +31,17 @@ SHORE = (
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A native directory."""
-    path = tmp_path_factory.mktemp("weights") / "random"
-    tiny_lm().save(path)
-    return path
+    """A native directory with a softmax."""
+    return scored_weights(tmp_path_factory.mktemp("weights") / "random")
 
 
 @pytest.fixture
 def make_nlp(weights: Path) -> Callable[..., Language]:
-    """Makes a blank pipeline of a language with `elmo`."""
+    """Makes a blank pipeline of a language with `elmo`, which keeps scores."""
 
-    def make(language: str = "en") -> Language:
+    def make(language: str = "en", *, score: bool = True) -> Language:
         nlp = spacy.blank(language)
-        nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}})
+        nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}, "score": score})
         return nlp
 
     return make
@@ -67,28 +65,6 @@ def labelled(docs: list[Doc]) -> list[Doc]:
         (place,) = (token.i for token in doc if token.text == "bank")
         doc.spans["senses"] = [Span(doc, place, place + 1, label="money" if k < 4 else "shore")]
     return docs
-
-
-@pytest.fixture
-def surprisal() -> Iterator[Callable[[Token], float]]:
-    """The extension attributes of scores, with made-up values: bits by the length of a word."""
-
-    def value(token: Token) -> float:
-        return 0.0 if token.is_space else 1.5 * len(token.text)
-
-    before = {
-        name: Token.get_extension(name)
-        for name in ("elmo_surprisal", "elmo_surprisal_backward")
-        if Token.has_extension(name)
-    }
-    Token.set_extension("elmo_surprisal", getter=value, force=True)
-    Token.set_extension("elmo_surprisal_backward", getter=lambda token: 2.0, force=True)
-    yield value
-    for name in ("elmo_surprisal", "elmo_surprisal_backward"):
-        Token.remove_extension(name)
-        if name in before:
-            default, method, getter, setter = before[name]
-            Token.set_extension(name, default=default, method=method, getter=getter, setter=setter)
 
 
 @pytest.fixture

@@ -142,7 +142,6 @@ def test_every_page_is_dark_where_that_is_wanted(
     labelled: list[Doc],
     log: Path,
     weights: Path,
-    surprisal: object,
     open_page: Opener,
 ) -> None:
     shown = {"curves": log, "layers": listening(weights)}.get(style, labelled)

@@ -29,7 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"senses": {"word": "bank"}}
 
 
 @pytest.fixture
-def shown(docs: list[Doc], log: Path, weights: Path, surprisal: object) -> dict[str, Any]:
+def shown(docs: list[Doc], log: Path, weights: Path) -> dict[str, Any]:
     """What each style shows."""
     return {
         **dict.fromkeys(("similarity", "senses", "surprisal", "explorer"), docs),
@@ -86,7 +86,7 @@ def test_pages_and_minified_ones(shown: dict[str, Any], style: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["similarity", "senses", "surprisal", "explorer"])
-def test_html_in_a_text_stays_text(nlp: Language, surprisal: object, style: str) -> None:
+def test_html_in_a_text_stays_text(nlp: Language, style: str) -> None:
     doc = Doc(nlp.vocab, words=[*HOSTILE.split(), "bank", "bank"])
     nlp.get_pipe("elmo")(doc)
     doc.user_data["title"] = HOSTILE
@@ -135,7 +135,7 @@ def test_what_is_no_doc(style: str, given: Any) -> None:
 
 
 @pytest.mark.parametrize("style", ["similarity", "senses", "surprisal", "explorer"])
-def test_an_empty_text(nlp: Language, style: str, surprisal: object) -> None:
+def test_an_empty_text(nlp: Language, style: str) -> None:
     with pytest.raises(ElmoError):
         visual.render(nlp(""), style=style, options=OPTIONS.get(style))
 
@@ -193,7 +193,7 @@ def test_the_package_offers_it_when_asked(tmp_path: Path) -> None:
     assert result.stdout == "spacy_elmo.visual.display\n", result.stderr
 
 
-def test_right_to_left_and_chinese(make_nlp: Callable[..., Language], surprisal: object) -> None:
+def test_right_to_left_and_chinese(make_nlp: Callable[..., Language]) -> None:
     arabic = make_nlp("ar")("جلسوا على ضفة النهر")
     markup = str(visual.render(arabic, style="surprisal"))
     assert 'lang="ar" dir="rtl"' in markup

@@ -197,31 +197,33 @@ def test_the_words_around_are_the_content_words_mean(docs: list[Doc]) -> None:
 # surprisal
 
 
-def test_words_are_shaded_by_their_bits(nlp: Language, surprisal: Callable[[Token], float]) -> None:
+def test_words_are_shaded_by_their_bits(nlp: Language) -> None:
     doc = nlp("The bank raised\n\nits  extraordinary rates.")
     doc.user_data["title"] = "A <report>"
-    markup = draw(doc, "surprisal")
+    markup = draw(doc, "surprisal", max_bits=6.0)
     marks = re.findall(r'class="elmo-v(\d+)" title="(.+?): ([\d.]+) bits"', markup)
     words = [token for token in doc if not token.is_space]
+    bits = [token._.elmo_surprisal for token in words]
     assert [word for _, word, _ in marks] == [token.text for token in words]
-    assert [float(bits) for _, _, bits in marks] == [surprisal(token) for token in words]
-    assert [int(step) for step, _, _ in marks] == [
-        min(int(surprisal(token) / 20 * 24), 23) for token in words
-    ]
+    assert [shown for _, _, shown in marks] == [f"{value:.1f}" for value in bits]
+    assert [int(step) for step, _, _ in marks] == [min(int(value / 6 * 24), 23) for value in bits]
+    assert len({step for step, _, _ in marks}) > 1
     assert "<br>" in markup
     assert "A &lt;report&gt;" in markup
-    assert f"Mean {np.mean([surprisal(token) for token in words]):.1f} bits a word (7" in markup
+    assert f"Mean {np.mean(bits):.1f} bits a word (7" in markup
     assert markup.count("<tr><td>") == len(words)
-    assert "after" in draw(doc, "surprisal", direction="backward")
+    backward = draw(doc, "surprisal", direction="backward")
+    assert f'>bank</td><td style="text-align:right">{doc[1]._.elmo_surprisal_backward:.2f}' in (
+        backward
+    )
+    assert "given the words after" in backward
     assert "The first 3 of" in draw(doc, "surprisal", max_tokens=3)
     assert draw([doc, doc], "surprisal").count("<h2") == 2
 
 
-def test_a_text_without_scores(docs: list[Doc]) -> None:
-    if Token.has_extension("elmo_surprisal"):
-        pytest.skip("this version has scores")
+def test_a_text_without_scores(make_nlp: Callable[..., Language]) -> None:
     with pytest.raises(ElmoError, match=r'no surprisal .*score = true.*"score": True.*softmax'):
-        draw(docs, "surprisal")
+        draw(make_nlp(score=False)("a bank"), "surprisal")
 
 
 # layers
@@ -239,6 +241,16 @@ def test_the_layers_of_each_pipe(weights: Path) -> None:
     assert desc == "tagger: token layer 10%, LSTM layer 1 20%, LSTM layer 2 70%, gamma 1.50."
     widths = [float(each) for each in re.findall(r'width="([\d.]+)" height="28"', markup)]
     np.testing.assert_allclose(widths, [48, 96, 336], atol=0.1)
+
+
+def test_a_mix_of_the_context_is_a_row_of_its_own(nlp: Language) -> None:
+    listener = {"@architectures": "spacy-elmo.ElmoListener.v1", "projection": 8, "context": True}
+    tagger = nlp.add_pipe("tagger", config={"model": {"tok2vec": listener}})
+    tagger.add_label("A")
+    nlp.initialize()
+    desc = ElementTree.fromstring(draw(nlp, "layers")).findtext(f"{SVG}desc", "")
+    assert "tagger: token layer 33%, LSTM layer 1 33%, LSTM layer 2 33%" in desc
+    assert "tagger, context: token layer 0%, LSTM layer 1 50%, LSTM layer 2 50%" in desc
 
 
 def test_pipelines_without_a_mix(nlp: Language, weights: Path) -> None:

@@ -1,8 +1,8 @@
 /* Compiled kernels: elementwise work that PyTorch would do in many passes, done in one.
 
    The stable ABI of Python 3.10 has no buffer protocol, so memory is given by addresses; whoever
-   calls answers for them (lstm_cell.py). Nothing here keeps state, and the interpreter lock is
-   released while a kernel runs. */
+   calls answers for them (lstm_cell.py and its like). Nothing here keeps state, and the interpreter
+   lock is released while a kernel runs. */
 
 #ifndef Py_GIL_DISABLED
 #define Py_LIMITED_API 0x030A0000
@@ -10,6 +10,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,6 +25,26 @@
 #define RESTRICT restrict
 #endif
 
+/* Filters that the character CNN computes at once. */
+#define BLOCK 32
+
+/* Of two functions the second is that for bfloat16. */
+typedef struct {
+    void (*lstm_cell[2])(const void *, ptrdiff_t, float *, ptrdiff_t, void *, ptrdiff_t, ptrdiff_t,
+                         ptrdiff_t, float);
+    void (*lstm_forward[2])(void *, ptrdiff_t, const float *, ptrdiff_t, float *, ptrdiff_t, void *,
+                            ptrdiff_t, ptrdiff_t, ptrdiff_t, float);
+    void (*lstm_backward[2])(void *, ptrdiff_t, const float *, ptrdiff_t, const float *, ptrdiff_t,
+                             const void *, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                             float);
+    void (*sampled_softmax[2])(void *, ptrdiff_t, const float *, const float *, const int64_t *,
+                               float *, float *, float *, float *, ptrdiff_t, ptrdiff_t);
+    void (*char_cnn)(const float *, const int64_t *, ptrdiff_t, const int64_t *, float *, ptrdiff_t,
+                     uint16_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);
+    void (*char_cnn_backward)(float *, const int64_t *, ptrdiff_t, const uint16_t *, const float *,
+                              ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t);
+} instruction_set;
+
 /* Compilers that can build one function for several processors. */
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #define MANY_SETS
@@ -31,7 +52,7 @@
 
 #define TARGET
 #define SUFFIX(f) f##_baseline
-#include "lstm_cell.h"
+#include "instruction_set.h"
 #undef TARGET
 #undef SUFFIX
 
@@ -39,7 +60,7 @@
 
 #define TARGET __attribute__((target("avx2,fma")))
 #define SUFFIX(f) f##_avx2
-#include "lstm_cell.h"
+#include "instruction_set.h"
 #undef TARGET
 #undef SUFFIX
 
@@ -51,7 +72,7 @@
     __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma,prefer-vector-width=512")))
 #endif
 #define SUFFIX(f) f##_avx512
-#include "lstm_cell.h"
+#include "instruction_set.h"
 #undef TARGET
 #undef SUFFIX
 
@@ -73,22 +94,16 @@ static int always(void)
     return 1;
 }
 
-typedef void (*lstm_cell_function)(const void *, ptrdiff_t, float *, ptrdiff_t, void *, ptrdiff_t,
-                                   ptrdiff_t, ptrdiff_t, float);
-
-typedef struct {
+/* From the slowest to the fastest. */
+static const struct {
     const char *name;
     int (*offered)(void);
-    lstm_cell_function lstm_cell;
-    lstm_cell_function lstm_cell_bf16;
-} instruction_set;
-
-/* From the slowest to the fastest. */
-static const instruction_set SETS[] = {
-    {"baseline", always, lstm_cell_baseline, lstm_cell_bf16_baseline},
+    const instruction_set *set;
+} SETS[] = {
+    {"baseline", always, &set_baseline},
 #ifdef MANY_SETS
-    {"avx2", has_avx2, lstm_cell_avx2, lstm_cell_bf16_avx2},
-    {"avx512", has_avx512, lstm_cell_avx512, lstm_cell_bf16_avx512},
+    {"avx2", has_avx2, &set_avx2},
+    {"avx512", has_avx512, &set_avx512},
 #endif
 };
 static const Py_ssize_t N_SETS = sizeof SETS / sizeof SETS[0];
@@ -98,7 +113,7 @@ static const instruction_set *find_set(const char *name)
 {
     for (Py_ssize_t k = 0; k < N_SETS; k++)
         if (strcmp(SETS[k].name, name) == 0 && SETS[k].offered())
-            return &SETS[k];
+            return SETS[k].set;
     PyErr_Format(PyExc_ValueError, "this processor or build has no instruction set '%s'", name);
     return NULL;
 }
@@ -123,34 +138,18 @@ static PyObject *instruction_sets(PyObject *module, PyObject *unused)
     return result;
 }
 
-/* lstm_cell(set, is_bf16, gates, stride, cells, stride, out, stride, n_rows, n_cells, clip) */
-static PyObject *lstm_cell(PyObject *module, PyObject *args)
-{
-    (void)module;
-    const char *name;
-    int is_bf16;
-    unsigned long long gates, cells, out;
-    Py_ssize_t gates_stride, cells_stride, out_stride, n_rows, n_cells;
-    float clip;
-    if (!PyArg_ParseTuple(args, "spKnKnKnnnf:lstm_cell", &name, &is_bf16, &gates, &gates_stride,
-                          &cells, &cells_stride, &out, &out_stride, &n_rows, &n_cells, &clip))
-        return NULL;
-    const instruction_set *set = find_set(name);
-    if (set == NULL)
-        return NULL;
-    lstm_cell_function run = is_bf16 ? set->lstm_cell_bf16 : set->lstm_cell;
-    Py_BEGIN_ALLOW_THREADS
-    run((const void *)(uintptr_t)gates, gates_stride, (float *)(uintptr_t)cells, cells_stride,
-        (void *)(uintptr_t)out, out_stride, n_rows, n_cells, clip);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
-}
+#include "methods.h"
 
 static PyMethodDef METHODS[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS,
      "Names of the sets that the processor offers, from the slowest to the fastest."},
     {"lstm_cell", lstm_cell, METH_VARARGS,
      "Gates to cells and outputs of a step; tensors by the address and the stride of their rows."},
+    {"lstm_forward", lstm_forward, METH_VARARGS, "The same of a training; gates become activations."},
+    {"lstm_backward", lstm_backward, METH_VARARGS, "Its backward; activations become gradients."},
+    {"sampled_softmax", sampled_softmax, METH_VARARGS, "Logits to losses and probabilities."},
+    {"char_cnn", char_cnn, METH_VARARGS, "Largest value of each filter, and its place."},
+    {"char_cnn_backward", char_cnn_backward, METH_VARARGS, "Its backward, to a table's gradients."},
     {NULL, NULL, 0, NULL},
 };
 

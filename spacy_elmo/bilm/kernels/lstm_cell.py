@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.activations import double_expm1_
 from spacy_elmo.bilm.kernels import loader
+from spacy_elmo.bilm.kernels.addresses import rows
 
 COMPILED = (torch.float32, torch.bfloat16)
 
@@ -52,22 +53,13 @@ class _Compiled:
         loader.extension.lstm_cell(
             self.instruction_set,
             self.dtype == torch.bfloat16,
-            *_rows(gates, self.dtype),
-            *_rows(cells, torch.float32),
-            *_rows(out, self.dtype),
+            *rows(gates, self.dtype),
+            *rows(cells, torch.float32),
+            *rows(out, self.dtype),
             n_rows,
             n_cells,
             math.inf if clip is None else clip,
         )
-
-
-def _rows(tensor: Tensor, dtype: torch.dtype) -> tuple[int, int]:
-    """Address of a matrix, and how far apart its rows are; a row's elements are side by side."""
-    assert tensor.dtype == dtype
-    assert tensor.device.type == "cpu"
-    assert not tensor.requires_grad
-    assert tensor.stride(1) == 1 or tensor.shape[1] < 2
-    return tensor.data_ptr(), tensor.stride(0)
 
 
 def by_pytorch(gates: Tensor, cells: Tensor, out: Tensor, clip: float | None) -> None:

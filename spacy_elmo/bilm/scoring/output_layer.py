@@ -1,6 +1,6 @@
 """The softmax over a vocabulary of any size, in bounded memory.
 
-It is computed for some states and some words at a time, 16 MB of logits: what is there at once is a
+It is computed for some states and some words at a time, 4 MB of logits: what is there at once is a
 few times that, for 800,000 words as for 8,000. Products are float32, sums over the vocabulary
 float64.
 """
@@ -8,7 +8,6 @@ float64.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ Ranked = list[tuple[str, float]]
 
 # What is computed at once.
 STATES = 256
-WORDS = 16_384
+WORDS = 4096
 
 
 def check_can_score(network: Network) -> None:
@@ -40,9 +39,9 @@ def check_can_score(network: Network) -> None:
             "this model has no softmax with a vocabulary, which scores and perplexity need. The "
             "packaged models have one, and so has what `spacy elmo pretrain` makes, a native "
             "directory with softmax.safetensors and vocab.txt, and a TensorFlow checkpoint of "
-            "bilm-tf with its vocabulary. HDF5 files never have one, nor has a "
-            "pipeline that was saved without it (save_softmax of the component). `spacy elmo "
-            "pretrain --init` trains one for weights that lack it"
+            "bilm-tf with its vocabulary. HDF5 files never have one, nor has a pipeline that was "
+            "saved without it (save_softmax of the component). `spacy elmo pretrain --init` trains "
+            "one for weights that lack it"
         )
 
 
@@ -117,8 +116,10 @@ class OutputLayer:
             assert total is not None
             logs[part] = (logits.double() - total).cpu().numpy()
             if ranks is not None:
-                counts = [(block > logits[:, None]).sum(dim=1) for _, block in self._blocks(hidden)]
-                ranks[part] = 1 + reduce(torch.add, counts).cpu().numpy()
+                above = torch.ones_like(wanted)
+                for _, block in self._blocks(hidden):
+                    above += (block > logits[:, None]).sum(dim=1)
+                ranks[part] = above.cpu().numpy()
         return logs, ranks
 
     @torch.inference_mode()
@@ -162,34 +163,32 @@ class OutputLayer:
         if len(states) > 1:
             frequent = torch.from_numpy(np.log(log_uniform(len(self.words)))).float()
         found: list[Ranked] = []
+        # As many more as may have to be left out.
+        n_best = n + len(never) + (without is not None)
         for parts in zip(*map(self._parts, states), strict=True):
             part, first = parts[0]
-            size = len(first)
-            best, numbers = first.new_empty(size, 0), torch.empty(size, 0, dtype=torch.int64)
-            numbers = numbers.to(first.device)
+            best = first.new_empty(len(first), 0)
+            numbers = torch.empty(len(first), 0, dtype=torch.int64, device=first.device)
             total = None
             for blocks in zip(*(self._blocks(hidden) for _, hidden in parts), strict=True):
                 start, block = blocks[0]
-                stop = start + block.shape[1]
                 if frequent is not None:
-                    block = block.add_(blocks[1][1]).sub_(frequent[start:stop].to(block.device))
-                total = _log_sum(total, block)
-                here = [number - start for number in never if start <= number < stop]
-                block[:, here] = -torch.inf
-                if without is not None:
-                    left_out = torch.from_numpy(without[part]).to(block.device) - start
-                    inside = ((left_out >= 0) & (left_out < block.shape[1])).nonzero()[:, 0]
-                    block[inside, left_out[inside]] = -torch.inf
-                values, places = block.topk(min(n, block.shape[1]), dim=1)
-                best = torch.cat([best, values], dim=1)
-                best, order = best.sort(dim=1, descending=True, stable=True)
+                    stop = start + block.shape[1]
+                    block.add_(blocks[1][1]).sub_(frequent[start:stop].to(block.device))
+                values, places = block.topk(min(n_best, block.shape[1]), dim=1)
+                best, order = torch.cat([best, values], dim=1).sort(
+                    dim=1, descending=True, stable=True
+                )
                 numbers = torch.cat([numbers, places + start], dim=1).gather(1, order)
-                best, numbers = best[:, :n], numbers[:, :n]
+                best, numbers = best[:, :n_best], numbers[:, :n_best]
+                total = _log_sum(total, block)
             assert total is not None
-            logs = best.double() - total[:, None]
-            for row, ids in zip(logs.tolist(), numbers.tolist(), strict=True):
-                pairs = zip(row, ids, strict=True)
-                found.append([(self.words[k], log) for log, k in pairs if log > -torch.inf])
+            logs = (best.double() - total[:, None]).tolist()
+            own = [-1] * len(first) if without is None else without[part].tolist()
+            for row, ids, itself in zip(logs, numbers.tolist(), own, strict=True):
+                left_out = {itself, *never}
+                pairs = [(k, log) for k, log in zip(ids, row, strict=True) if k not in left_out]
+                found.append([(self.words[k], log) for k, log in pairs[:n]])
         return found
 
     def _parts(self, states: Floats) -> Iterator[tuple[slice, Tensor]]:
@@ -202,14 +201,21 @@ class OutputLayer:
     def _blocks(self, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Logits of some words at a time, and the number of the first. To be overwritten."""
         weight, bias = self._softmax.weight, self._softmax.bias
+        # One buffer for all: what is taken and given back by turns breaks the memory into pieces.
+        buffer = hidden.new_empty(len(hidden) * min(WORDS, len(weight)))
         for start in range(0, len(weight), WORDS):
             rows = weight[start : start + WORDS].float()
             with torch.autocast(hidden.device.type, enabled=False):
-                yield start, torch.addmm(bias[start : start + WORDS].float(), hidden, rows.t())
+                logits = buffer[: len(hidden) * len(rows)].view(len(hidden), len(rows))
+                of_words = bias[start : start + WORDS].float()
+                yield start, torch.addmm(of_words, hidden, rows.t(), out=logits)
 
 
 def _log_sum(total: Tensor | None, logits: Tensor) -> Tensor:
-    """Logarithm of the sum of exp over the words so far, in float64. *Shape:* (n,)."""
+    """Logarithm of the sum of exp over the words so far, in float64. Overwrites the logits.
+
+    *Shape:* (n,).
+    """
     highest = logits.amax(dim=1, keepdim=True)
-    sums = (logits - highest).exp_().sum(dim=1).double().log_() + highest[:, 0].double()
+    sums = logits.sub_(highest).exp_().sum(dim=1).double().log_() + highest[:, 0].double()
     return sums if total is None else torch.logaddexp(total, sums)

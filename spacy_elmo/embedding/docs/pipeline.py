@@ -44,6 +44,11 @@ class PipelineReader:
         self.tokenized = tokenized
         self._after = nlp.pipe_names[nlp.pipe_names.index(name) :]
 
+    @property
+    def token_attr(self) -> str:
+        """What the language model reads of a token, as the component's config says."""
+        return self.component.settings.token_attr
+
     def loaded(self) -> LoadedBiLM:
         """The language model of the component, loaded now if it was not."""
         self.component.shared.settle()
@@ -65,7 +70,7 @@ class PipelineReader:
                     f"components before {self.component.name!r} gave {len(read)} Docs for "
                     f"{len(raws)}: see the errors they logged"
                 )
-            return [entry_of_doc(doc, keep_docs) for doc in read]
+            return [entry_of_doc(doc, keep_docs, self.token_attr) for doc in read]
 
     def docs(self, path: str) -> Iterable[Any]:
         """The Docs of a `.spacy` file."""
@@ -78,6 +83,6 @@ def load_pipeline(name: str) -> Language | None:
 
     path = Path(name).expanduser()
     saved = (path / "config.cfg").is_file() and (path / "meta.json").is_file()
-    if saved or (not path.exists() and spacy.util.is_package(name)):
+    if saved or (name and not path.exists() and spacy.util.is_package(name)):
         return spacy.load(path if saved else name)
     return None

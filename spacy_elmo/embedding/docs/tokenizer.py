@@ -82,14 +82,15 @@ def make_doc(nlp: Language, raw: Raw, *, tokenized: bool = False) -> Doc:
     return pieces[0] if len(pieces) == 1 else Doc.from_docs(pieces, ensure_whitespace=False)
 
 
-def entry_of_doc(doc: Doc, keep: bool) -> Entry:
+def entry_of_doc(doc: Doc, keep: bool, token_attr: str = "TEXT") -> Entry:
     """An entry of a Doc, read sentence by sentence as its boundaries say.
 
     Args:
         doc: The Doc.
         keep: Whether the entry is to hold it.
+        token_attr: What the language model reads of a token.
     """
-    read = doc_sentences(doc)
+    read = doc_sentences(doc, None, token_attr)
     offsets = character_offsets(doc)
     starts, ends = offsets[:, 0].tolist(), offsets[:, 1].tolist()
     rows = read.rows if len(read.rows) < len(doc) else None

@@ -18,6 +18,8 @@ from spacy_elmo.types import Array
 COMPRESSIONS = ("snappy", "none", "zstd", "gzip", "lz4", "brotli")
 GROUP_BYTES = 32 << 20
 """About the size of a row group."""
+GROUP_ENTRIES = 8192
+"""Entries of one at most: short ones take more memory than their rows."""
 
 
 class ParquetWriter(StoreWriter):
@@ -101,7 +103,7 @@ class ParquetWriter(StoreWriter):
         for stored in self._stored():
             group.append(stored)
             size += len(stored.rows) * self.spec.row_bytes
-            if size >= GROUP_BYTES:
+            if size >= GROUP_BYTES or len(group) == GROUP_ENTRIES:
                 yield group
                 group, size = [], 0
         if group:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from spacy_elmo.catalogue import options_of_url
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import read_json
 
@@ -98,10 +97,7 @@ def options_of_address(address: str) -> Mapping[str, Any] | None:
     """The contents of a published options file by its address or that of its weights, offline."""
     if not address.startswith(("http://", "https://")):
         return None
-    if find_spec("spacy_elmo.catalogue") is None:
-        return None
-    values: Mapping[str, Any] | None = import_module("spacy_elmo.catalogue").options_of_url(address)
-    return values
+    return options_of_url(address)
 
 
 def settings_of(config: Mapping[str, Any], module: str) -> Mapping[str, Any]:

@@ -17,13 +17,13 @@ from spacy_elmo.formats.allennlp.mixes import read_mixes
 from spacy_elmo.formats.allennlp.modules import choose_module
 from spacy_elmo.formats.allennlp.names import config_of_shapes, translate
 from spacy_elmo.formats.allennlp.options import FOLDER, Options, find_options, settings_of
-from spacy_elmo.formats.allennlp.state_dict import read_state_dict
 from spacy_elmo.formats.assemble import assemble
 from spacy_elmo.formats.blocks import Stored, read_tensors
 from spacy_elmo.formats.format import Format
 from spacy_elmo.formats.generation import unchanged
 from spacy_elmo.formats.hdf5.names import STANDARD
 from spacy_elmo.formats.hdf5.options import config_of_options
+from spacy_elmo.formats.state_dict import read_state_dict
 from spacy_elmo.formats.tensors import network_tensors
 
 CONFIG = "config.json"

@@ -16,8 +16,8 @@ from spacy_elmo.formats.assemble import assemble
 from spacy_elmo.formats.elmoformanylangs.convert import Taken, lstm_layers, token_layer
 from spacy_elmo.formats.elmoformanylangs.dictionary import check_rows, read_dictionary
 from spacy_elmo.formats.elmoformanylangs.options import network_values, read_options
-from spacy_elmo.formats.elmoformanylangs.pickles import read_state_dict
 from spacy_elmo.formats.generation import unchanged
+from spacy_elmo.formats.state_dict import read_state_dict
 
 ENCODER, TOKEN_EMBEDDER, CLASSIFIER = "encoder.pkl", "token_embedder.pkl", "classifier.pkl"
 WORDS, CHARACTERS = "word.dic", "char.dic"
@@ -72,9 +72,13 @@ def read(
             config = BiLMConfig.from_dict(values)
         except ValueError as error:
             raise problem(described_by, str(error), "Correct the description") from error
-        taken = Taken(path / TOKEN_EMBEDDER, read_state_dict(path / TOKEN_EMBEDDER), described_by)
+        taken = Taken(
+            path / TOKEN_EMBEDDER,
+            read_state_dict(path / TOKEN_EMBEDDER, others=False),
+            described_by,
+        )
         tensors = token_layer(taken, config, words, characters)
-        taken = Taken(path / ENCODER, read_state_dict(path / ENCODER), described_by)
+        taken = Taken(path / ENCODER, read_state_dict(path / ENCODER, others=False), described_by)
         tensors |= lstm_layers(taken, config)
         for name in tensors:
             tensors[name] = tensors[name].to(device)

@@ -12,6 +12,7 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.encoder import Encoder
 from spacy_elmo.bilm.inference.windows import Mix, window_tokens
 from spacy_elmo.bilm.network import inside
+from spacy_elmo.bilm.precision import dtype_of
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.bilm.scoring.output_layer import check_can_score
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
@@ -64,7 +65,7 @@ class LoadedBiLM:
         n_layers = lm.config.n_outputs
         module = mix.module(n_layers).to(device)
         lm.to(device).requires_grad_(not settings.frozen)
-        encoder = Encoder(lm.initial_state, compute_dtype=getattr(torch, settings.precision))
+        encoder = Encoder(lm.initial_state, compute_dtype=dtype_of(settings.precision, device))
         if settings.type_cache_size is not None:
             encoder.cache_size = settings.type_cache_size
         lm.encoder = encoder  # that it tells when its weights have changed

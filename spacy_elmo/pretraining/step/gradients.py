@@ -15,11 +15,14 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.inference.threads import run_side_by_side
+from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.pretraining.batches.batches import TrainingBatch
 from spacy_elmo.pretraining.config import PretrainConfig
+from spacy_elmo.pretraining.step.buffers import Buffers
 from spacy_elmo.pretraining.step.language_model import LayerStates, dense_parameters, run_direction
 from spacy_elmo.pretraining.step.precision import TYPES, LossScale, autocast
 from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
@@ -27,7 +30,7 @@ from spacy_elmo.pretraining.step.sampled_softmax import sampled_loss
 Result = TypeVar("Result")
 # Vectors of some types, with the graph that made them, and which types these are.
 Embedded = tuple[slice, Tensor]
-# Chunks in which a thread runs the token layer on its types.
+# Chunks in which a thread runs the token layer, where PyTorch pads words to the longest of them.
 CHUNKS = 4
 
 
@@ -69,6 +72,8 @@ class Stepper:
         self.share: int | None = None
         if lm.device.type == "cpu" and self.n_directions > 1:
             self.share = max(1, torch.get_num_threads() // self.n_directions)
+        # Windows of one shape find their memory again; sentences have many shapes.
+        self.buffers = None if config.order == "sentences" else Buffers()
         self.dense = dense_parameters(lm)
         self.token_names = [name for name in self.dense if name.startswith("token_encoder.")]
         self.layer_names = [
@@ -98,8 +103,8 @@ class Stepper:
             return self._nothing(batch, states)
         embedded = self._embed(batch.types)
         vectors = _joined(embedded, len(batch.types)).requires_grad_()
-        weight = self.softmax.weight.detach()[batch.words].requires_grad_()
-        bias = self.softmax.bias.detach()[batch.words].requires_grad_()
+        weight = self.softmax.weight.detach().index_select(0, batch.words).requires_grad_()
+        bias = self.softmax.bias.detach().index_select(0, batch.words).requires_grad_()
         factor: float | Tensor = 1.0 / (batch.n_positions * self.n_directions)
         if config.loss_times_unroll:
             factor *= config.unroll_steps
@@ -114,10 +119,11 @@ class Stepper:
             hidden, after = run_direction(
                 self.lm,
                 direction,
-                vectors[batch.inputs[direction]].to(TYPES[config.precision]),
+                F.embedding(batch.inputs[direction], vectors).to(TYPES[config.precision]),
                 before,
                 dropout=config.dropout,
                 generator=self._generator(step, direction),
+                buffers=self.buffers,
             )
             if batch.places is not None:
                 hidden = hidden[batch.places[direction]]
@@ -181,7 +187,8 @@ class Stepper:
 
     def _embed(self, types: Tensor) -> list[list[Embedded]]:
         """The token layer, its share of the types in each thread."""
-        n_threads, n_chunks = (1, 1) if self.share is None else (self.n_directions, CHUNKS)
+        n_threads = 1 if self.share is None else self.n_directions
+        n_chunks = CHUNKS if self.share is not None and loader.in_use() is None else 1
 
         def embed(thread: int) -> list[Embedded]:
             # Types stand from short to long: the shares are alike, and a chunk's are of like

@@ -15,6 +15,7 @@ from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.bilm.token_encoder import WordEmbedding
 from spacy_elmo.bilm.walk import walk
+from spacy_elmo.pretraining.step.buffers import Buffers
 from spacy_elmo.pretraining.step.recurrence import run_window, run_window_fused
 
 # Positions whose full softmax is computed at once: 25 MB of logits for 50,000 words.
@@ -107,6 +108,7 @@ def run_direction(
     *,
     dropout: float = 0.0,
     generator: torch.Generator | None = None,
+    buffers: Buffers | None = None,
 ) -> tuple[Tensor, LayerStates]:
     """Run the layers of a direction over a window.
 
@@ -118,12 +120,13 @@ def run_direction(
         dropout: Share of values dropped from each layer's input and from the output, drawn anew at
             every step. As in bilm-tf a skip connection adds the dropped input.
         generator: What draws them.
+        buffers: Memory that backward gives back; None: taken anew.
 
     Returns:
         The last layer's output, *Shape:* (steps * rows, P), and the states after the window.
     """
     steps = walk(
-        _run_layer,
+        partial(_run_layer, buffers),
         lm.directions()[direction][1],
         inputs.transpose(1, 2),
         states.h,
@@ -138,13 +141,14 @@ def run_direction(
 
 
 def _run_layer(
-    layer: LSTMLayer, values: Tensor, h: Tensor, c: Tensor
+    buffers: Buffers | None, layer: LSTMLayer, values: Tensor, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     weight, bias = layer.weight.to(values.dtype), layer.working_bias().to(values.dtype)
     projection = None if layer.projection is None else layer.projection.to(values.dtype)
     if values.is_cuda and layer.cell_clip is None and layer.proj_clip is None:
         return run_window_fused(values, h, c, weight, bias, projection)
-    return run_window(values, h, c, weight, bias, projection, layer.cell_clip, layer.proj_clip)
+    clips = layer.cell_clip, layer.proj_clip
+    return run_window(values, h, c, weight, bias, projection, *clips, buffers)
 
 
 def drop(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:

@@ -55,9 +55,9 @@ class RowOptimizer:
     def _adam(self, name: str, rows: Tensor, gradient: Tensor, learning_rate: float) -> None:
         config, state = self.config, self.state
         table = self.tables[name]
-        count = state[f"count.{name}"][rows] + 1.0
-        mean = state[f"mean.{name}"][rows].lerp_(gradient, 1.0 - config.beta1)
-        square = state[f"square.{name}"][rows].mul_(config.beta2)
+        count = state[f"count.{name}"].index_select(0, rows).add_(1.0)
+        mean = state[f"mean.{name}"].index_select(0, rows).lerp_(gradient, 1.0 - config.beta1)
+        square = state[f"square.{name}"].index_select(0, rows).mul_(config.beta2)
         square.addcmul_(gradient, gradient, value=1.0 - config.beta2)
         state[f"count.{name}"].index_copy_(0, rows, count)
         state[f"mean.{name}"].index_copy_(0, rows, mean)
@@ -70,7 +70,7 @@ class RowOptimizer:
 
     def _adagrad(self, name: str, rows: Tensor, gradient: Tensor, learning_rate: float) -> None:
         squares = self.state[f"square.{name}"]
-        square = squares[rows].addcmul_(gradient, gradient)
+        square = squares.index_select(0, rows).addcmul_(gradient, gradient)
         squares.index_copy_(0, rows, square)
         scale = square.sqrt_().add_(self.config.epsilon)
         self.tables[name].index_add_(0, rows, gradient / scale, alpha=-learning_rate)

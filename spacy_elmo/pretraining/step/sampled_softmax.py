@@ -12,6 +12,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from spacy_elmo.bilm.kernels.sampled_softmax import softmax_pass
+
+# Positions whose logits are there at once on a CPU: 6 MB of them for 3,072 negatives.
+AT_ONCE = 512
+
 
 def sampled_loss(
     hidden: Tensor,
@@ -38,6 +43,8 @@ def sampled_loss(
 
 
 class _SampledLoss(torch.autograd.Function):
+    """Loss and gradients in one go: the logits are never all there, and are read once."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -49,40 +56,35 @@ class _SampledLoss(torch.autograd.Function):
         n_negatives: int,
     ) -> Tensor:
         corrected = bias - log_expected
-        target_weight = weight[targets]
-        target = (hidden * target_weight).sum(1) + corrected[targets]  # float32
-        # The last column holds the target. Where the target is a negative too, that column's logit
-        # is struck out; elsewhere the strike falls on the last column, before the target fills it.
-        logits = weight.new_empty(len(hidden), n_negatives + 1)
-        negative, columns = weight[:n_negatives].to(hidden.dtype), logits[:, :n_negatives]
-        if hidden.dtype == logits.dtype:
-            torch.addmm(corrected[:n_negatives], hidden, negative.t(), out=columns)
-        else:
-            torch.add(torch.mm(hidden, negative.t()), corrected[:n_negatives], out=columns)
-        struck = targets.clamp(max=n_negatives).unsqueeze(1)
-        logits.scatter_(1, struck, float("-inf"))
-        logits[:, n_negatives] = target
-        highest = logits.amax(dim=1, keepdim=True)
-        probability = logits.sub_(highest).exp_()
-        total = probability.sum(dim=1, keepdim=True)
-        probability.div_(total)
-        ctx.n_negatives = n_negatives
-        ctx.save_for_backward(hidden, weight, target_weight, targets, probability)
-        return (total.log_().add_(highest).squeeze(1) - target).sum()
+        target_weight = weight.index_select(0, targets)
+        target = (hidden * target_weight).sum(1) + corrected.index_select(0, targets)  # float32
+        negative = weight[:n_negatives].to(hidden.dtype)
+        columns = corrected[:n_negatives].contiguous()
+        d_hidden = torch.empty_like(hidden)
+        d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        d_target, losses = torch.empty_like(target), torch.empty_like(target)
+        softmax = softmax_pass(hidden.dtype, bias.dtype, hidden.device)
+        at_once = AT_ONCE if hidden.device.type == "cpu" else max(1, len(hidden))
+        memory = hidden.new_empty(min(at_once, len(hidden)), n_negatives)
+        for start in range(0, len(hidden), at_once):
+            part = slice(start, start + at_once)
+            some = hidden[part]
+            logits = torch.mm(some, negative.t(), out=memory[: len(some)])
+            losses[part], d_target[part] = softmax(
+                logits, columns, target[part], targets[part], d_bias[:n_negatives]
+            )
+            torch.mm(logits, negative, out=d_hidden[part])
+            if logits.dtype == weight.dtype:
+                d_weight[:n_negatives].addmm_(logits.t(), some)
+            else:
+                d_weight[:n_negatives] += torch.mm(logits.t(), some)
+        d_hidden += (d_target.unsqueeze(1) * target_weight).to(hidden.dtype)
+        d_weight.index_add_(0, targets, d_target.unsqueeze(1) * hidden)
+        d_bias.index_add_(0, targets, d_target)
+        ctx.save_for_backward(d_hidden, d_weight, d_bias)
+        return losses.sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, target_weight, targets, probability = ctx.saved_tensors
-        n = ctx.n_negatives
-        negative = probability[:, :n].to(hidden.dtype)
-        d_target = (probability[:, n:] - 1.0) * d_loss
-        d_hidden = torch.mm(negative, weight[:n].to(hidden.dtype)).mul_(d_loss)
-        d_hidden += (d_target * target_weight).to(hidden.dtype)
-        d_weight = torch.zeros_like(weight)
-        torch.mul(torch.mm(negative.t(), hidden), d_loss, out=d_weight[:n])
-        d_weight.index_add_(0, targets, d_target * hidden)
-        d_bias = weight.new_zeros(len(weight))
-        d_bias[:n] = probability[:, :n].sum(0) * d_loss
-        d_bias.index_add_(0, targets, d_target.squeeze(1))
-        return d_hidden, d_weight, d_bias, None, None, None
+        return *(gradient * d_loss for gradient in ctx.saved_tensors), None, None, None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import Pool
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.bilm.kernels.lstm_cell import by_pytorch, lstm_cell
+from tests.bilm.kernels.memory import assert_nothing_beside_is_written, inside
 from tests.bilm.kernels.reference import Array, cells_after, outputs
 
 CPU = torch.device("cpu")
@@ -30,21 +30,6 @@ EXTREMES = np.concatenate([EXTREMES, -EXTREMES])
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module", params=[*loader.offered(), loader.OFF])
-def choice(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each set of this machine, and PyTorch."""
-    with loader.use(request.param):
-        yield request.param
-
-
-def inside(values: Tensor, offset: int, gap: int) -> Tensor:
-    """A tensor of the same values in a larger one: not aligned, its rows apart."""
-    n_rows, n_columns = values.shape
-    larger = torch.full((offset + n_rows * (n_columns + gap),), 7.5, dtype=values.dtype)
-    tensor = larger[offset:].view(n_rows, n_columns + gap)[:, :n_columns]
-    return tensor.copy_(values)
-
-
 def step(
     gates: Tensor, cells: Tensor, clip: float | None, offset: int = 0, gap: int = 0
 ) -> tuple[Tensor, Tensor]:
@@ -54,10 +39,7 @@ def step(
     out = inside(cells.to(gates.dtype), offset + 2, gap)
     lstm_cell(gates.dtype, torch.float32, CPU)(gates, cell, out, clip)
     answers = cell.clone(), out.clone()
-    for tensor in (cell, out):
-        whole = torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage())
-        tensor.fill_(7.5)
-        assert (whole == 7.5).all()
+    assert_nothing_beside_is_written(cell, out)
     return answers
 
 

@@ -220,6 +220,18 @@ def test_options_by_their_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert load(folder).config.cell_clip == clip
 
 
+def test_options_of_the_catalogue() -> None:
+    at = "/models/elmo/2x1024_128_2048cnn_1xhighway/elmo_2x1024_128_2048cnn_1xhighway_"
+    for address in (
+        f"https://s3-us-west-2.amazonaws.com/allennlp{at}options.json",
+        f"https://allennlp.s3.amazonaws.com{at}weights.hdf5",
+    ):
+        values = allennlp_options.options_of_address(address)
+        assert values is not None
+        assert values["lstm"]["dim"] == 1024
+    assert allennlp_options.options_of_address("https://x.org/options.json") is None
+
+
 def test_a_path_in_the_config_is_never_opened(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "o.json").write_text(json.dumps(changed(cell_clip=9)))
     described = config(options_file=str(tmp_path / "o.json"))

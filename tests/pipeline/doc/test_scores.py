@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,15 @@ def test_substitutes_are_those_of_the_language_model(
     many = nlp.get_pipe("elmo").substitutes([doc[5], doc[9]], 2)  # type: ignore[attr-defined]
     for token, found in zip((doc[5], doc[9]), many, strict=True):
         assert [word for word, _ in found] == [w for w, _ in token._.elmo_substitutes(2)]
+
+
+def test_a_copied_pipeline_is_asked_for_its_own_docs(weights: Path, nlp: Language) -> None:
+    copied = copy.deepcopy(scored_nlp(weights))
+    doc = copied("The bank.")
+    assert doc.vocab is not nlp.vocab
+    found = doc[1]._.elmo_substitutes(3)
+    wanted = lm_of(nlp).substitutes(["The", "bank", "."], 1, 3)
+    assert [word for word, _ in found] == [word for word, _ in wanted]
 
 
 def test_substitutes_that_cannot_be_had(weights: Path, doc: Doc) -> None:

@@ -53,6 +53,20 @@ def test_another_classifier_at_load(senses: Language, tmp_path: Path) -> None:
         spacy.load(tmp_path / "nlp", config={"components.elmo_senses.attr": "TEXT"})
 
 
+def test_with_a_language_model_of_its_own(weights: Path, tmp_path: Path) -> None:
+    bilm = {"@architectures": "spacy-elmo.BiLM.v1", "weights": str(weights)}
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo_senses", config={"model": {"bilm": bilm}})
+    nlp.initialize(lambda: examples(nlp))
+    nlp.to_disk(tmp_path / "nlp")
+    assert found(spacy.load(tmp_path / "nlp"), TEXT) == found(nlp, TEXT)
+    beside = spacy.blank("en")
+    beside.add_pipe("elmo", config={"model": bilm})
+    beside.add_pipe("elmo_senses")
+    beside.initialize(lambda: examples(beside))
+    assert found(beside, TEXT) == found(nlp, TEXT)
+
+
 def test_untrained_is_saved_as_such(make_senses: Callable[..., Language], tmp_path: Path) -> None:
     make_senses().to_disk(tmp_path / "nlp")
     with pytest.raises(ValueError, match="no senses yet"):

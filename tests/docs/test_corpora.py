@@ -1,39 +1,19 @@
-"""The pages of docs/ about corpora and PyTorch, run: commands in their order, then the Python."""
+"""docs/corpora.md, run: commands in their order, then the Python, which reads what they wrote."""
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from spacy_elmo.cli.app import app
+from tests.docs import snippets
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """Code blocks of a language."""
-    text = (DOCS / page).read_text(encoding="utf8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def run_python(page: str) -> dict[str, Any]:
-    """Run the Python of a page from top to bottom; the names it leaves."""
-    namespace: dict[str, Any] = {}
-    assert blocks(page, "python")
-    for number, code in enumerate(blocks(page, "python"), 1):
-        exec(compile(code, f"docs/{page}, Python block {number}", "exec"), namespace)
-    return namespace
-
-
-def test_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_python("pytorch.md")
+PAGE = snippets.ROOT / "docs" / "corpora.md"
 
 
 def test_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
@@ -42,13 +22,13 @@ def test_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: No
     monkeypatch.chdir(tmp_path)
     lines = ["The bank raised its rates.", "They sat on the river bank.", ""]
     Path("text.txt").write_text("\n".join(lines * 5), encoding="utf8")
-    for command in "\n".join(blocks("corpora.md", "bash")).splitlines():
+    for command in snippets.commands(PAGE):
         words = shlex.split(command)
         # Those on Ray and of spaCy's own run in tests of their own: test_batches, test_distill.
         if words[:2] == ["spacy", "elmo"] and "--ray" not in words:
             done = CliRunner().invoke(app, words[2:])
             assert done.exit_code == 0, done.output
-    names = run_python("corpora.md")
+    names = snippets.run_python(PAGE)
     assert len(names["second"]) == 7
     frames = [pandas.DataFrame({"id": [0, 1], "text": lines[:2]})]
     (frame,) = names["vectors_of"](frames)
@@ -62,11 +42,12 @@ def test_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sql = pytest.importorskip("pyspark.sql", reason="Spark is not installed")
     monkeypatch.chdir(tmp_path)
     # The function is sent by its name, as from a module that the workers have, too.
-    parts = [code for code in blocks("corpora.md", "python") if "mapInPandas" in code]
+    parts = [code for code in snippets.blocks(PAGE, "python") if "mapInPandas" in code]
     Path("on_spark_example.py").write_text("\n".join(parts), encoding="utf8")
     monkeypatch.syspath_prepend(tmp_path)
-    path = os.pathsep.join([str(tmp_path), str(DOCS.parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(tmp_path), str(snippets.ROOT), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     import on_spark_example  # type: ignore[import-not-found]
 
     try:
@@ -79,11 +60,4 @@ def test_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         spark.stop()
     assert sorted(row["id"] for row in found) == list(range(20))
-    assert {len(row["vector"]) for row in found} == {512}
-
-
-def test_links_exist() -> None:
-    for page in ("corpora.md", "pytorch.md"):
-        targets = re.findall(r"\]\(([^)#:]+)\)", (DOCS / page).read_text(encoding="utf8"))
-        for target in targets:
-            assert (DOCS / target).exists(), target
+    assert {len(row["vector"]) for row in found} == {256}

@@ -24,11 +24,12 @@ _ZIP_ERRORS = (
 )
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path, *, others: bool = True) -> dict[str, Tensor]:
     """Read a state dict.
 
     Args:
         path: A file that PyTorch saved; it is opened with `weights_only=True` alone.
+        others: Leave out what is no tensor, or has no name; False: it is an error.
 
     Returns:
         Tensors on the CPU by their names; those of PyTorch 1.6 and later are read from the file
@@ -36,7 +37,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
     Raises:
         WeightsError: For anything else, damaged files, and tensors that claim to be larger than
-            the file.
+            what is stored.
     """
     if not path.is_file():
         raise problem(path, "is missing, or is no file", _ANEW)
@@ -62,28 +63,44 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(values, Mapping):
         what = f"holds a {type(values).__name__}, expected tensors by name"
         raise problem(path, what, _ANEW)
-    tensors = {
-        name: value.detach()
-        for name, value in values.items()
-        if isinstance(name, str) and isinstance(value, Tensor)
-    }
-    for name, tensor in tensors.items():
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
-            raise problem(path, "is no plain array of numbers", _ANEW, tensor=name)
-        if tensor.numel() * tensor.element_size() > n_bytes:
-            what = f"has shape {tuple(tensor.shape)}, more than the whole file"
-            raise problem(path, what, _ANEW, tensor=name)
+    tensors = {}
+    for name, value in values.items():
+        if isinstance(name, str) and isinstance(value, Tensor):
+            _check_tensor(path, name, value, n_bytes)
+            tensors[name] = value.detach()
+        elif not others:
+            what = f"holds {type(value).__name__} as {name!r}, expected tensors by name"
+            raise problem(path, what, _ANEW)
     return tensors
+
+
+def _check_tensor(path: Path, name: str, tensor: Tensor, n_bytes: int) -> None:
+    """Make sure that each number of a tensor stands in the file by itself."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        raise problem(path, "is no plain array of numbers", _ANEW, tensor=name)
+    size = tensor.numel() * tensor.element_size()
+    if size > n_bytes:
+        what = f"has shape {tuple(tensor.shape)}, more than the whole file"
+        raise problem(path, what, _ANEW, tensor=name)
+    if size > tensor.untyped_storage().nbytes():
+        what = f"has shape {tuple(tensor.shape)}, more than the numbers stored for it"
+        raise problem(path, what, _ANEW, tensor=name)
 
 
 def _check_zip(path: Path, n_bytes: int) -> None:
     """Compare checksums, and make sure that no part is larger than it looks."""
     try:
         with ZipFile(path) as archive:
+            names = set()
             for member in archive.infolist():
-                if member.compress_type != ZIP_STORED or member.file_size > n_bytes:
+                is_plain = member.compress_type == ZIP_STORED and not member.flag_bits & 1
+                if not is_plain or member.file_size > n_bytes:
                     what = f"has a compressed part, {member.filename!r}, and PyTorch writes none"
                     raise problem(path, what, f"Do not trust it. {_ANEW}")
+                if member.filename in names:
+                    what = f"has two parts of one name, {member.filename!r}"
+                    raise problem(path, what, f"Do not trust it. {_ANEW}")
+                names.add(member.filename)
             damaged = archive.testzip()
     except ElmoError:
         raise

@@ -1,0 +1,25 @@
+"""Tensors as the kernels take them: by address, after a check of all that they rely on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def rows(tensor: Tensor, dtype: torch.dtype) -> tuple[int, int]:
+    """Address of a matrix, and how far apart its rows are; a row's elements are side by side."""
+    assert tensor.dtype == dtype
+    assert tensor.device.type == "cpu"
+    assert not tensor.requires_grad
+    assert tensor.dim() == 2
+    assert tensor.stride(1) == 1 or tensor.shape[1] < 2 or not len(tensor)
+    return tensor.data_ptr(), tensor.stride(0)
+
+
+def whole(tensor: Tensor, dtype: torch.dtype) -> int:
+    """Address of a tensor without gaps."""
+    assert tensor.dtype == dtype
+    assert tensor.device.type == "cpu"
+    assert not tensor.requires_grad
+    assert tensor.is_contiguous()
+    return tensor.data_ptr()
