@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from spacy import util
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
@@ -16,14 +14,12 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Optimizer
 
-from spacy_elmo.errors import ElmoError
-from spacy_elmo.files import new_file
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.listener import ARCHITECTURE, ElmoListener
 from spacy_elmo.pipeline.pipelines import pipelines_with
-from spacy_elmo.pipeline.senses import serialize
 from spacy_elmo.pipeline.senses.learned import Learned
 from spacy_elmo.pipeline.senses.learning import Reader, check_width, learn, pipes_before
+from spacy_elmo.pipeline.senses.saved import Saved
 from spacy_elmo.pipeline.senses.scoring import score_senses
 from spacy_elmo.pipeline.senses.settings import SensesSettings
 from spacy_elmo.pipeline.senses.states import occurrence_states, top_edges
@@ -50,7 +46,7 @@ class Labelled(NamedTuple):
     score: float
 
 
-class ElmoSenses(TrainablePipe):  # type: ignore[misc]
+class ElmoSenses(Saved, TrainablePipe):  # type: ignore[misc]
     """Labels each occurrence of a known word with its sense, in `doc.spans[spans_key]`.
 
     It learns in `initialize`, at once, and more with `add`. Words that it does not know are left
@@ -85,8 +81,7 @@ class ElmoSenses(TrainablePipe):  # type: ignore[misc]
         self.name = name
         self.settings = SensesSettings() if settings is None else settings
         self.cfg = None  # the config alone says what the settings are
-        self.learned: Learned | None = None
-        self._is_warned = False
+        self.learned = None
         model.learns = False
         model.pipe_name = name
 
@@ -260,77 +255,3 @@ class ElmoSenses(TrainablePipe):  # type: ignore[misc]
                 "give the pipeline the weights of then",
                 stacklevel=4,
             )
-
-    # Files
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """The component as bytes.
-
-        Args:
-            exclude: What to leave out: "senses", "model", "vocab".
-        """
-        writers = {
-            "vocab": lambda: self.vocab.to_bytes(exclude=exclude),
-            "model": self.model.to_bytes,
-            "senses": lambda: serialize.to_bytes(self.learned),
-        }
-        data: bytes = util.to_bytes(writers, exclude)
-        return data
-
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> ElmoSenses:
-        """Read what `to_bytes` gave.
-
-        Raises:
-            ElmoError: For damaged senses, and ones learned by another `attr`.
-        """
-        readers = {
-            "vocab": lambda b: self.vocab.from_bytes(b, exclude=exclude),
-            "model": self.model.from_bytes,
-            "senses": lambda b: self._take(b, f"the bytes of component {self.name!r}"),
-        }
-        util.from_bytes(data, readers, exclude)
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save to a directory: what was learned as a file `senses`.
-
-        Args:
-            path: The directory.
-            exclude: What to leave out: "senses", "model", "vocab".
-        """
-        writers = {
-            "vocab": lambda p: self.vocab.to_disk(p, exclude=exclude),
-            "model": lambda p: self.model.to_disk(p),
-            "senses": lambda p: _write(p, serialize.to_bytes(self.learned)),
-        }
-        util.to_disk(path, writers, exclude)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> ElmoSenses:
-        """Load from a directory that `to_disk` wrote.
-
-        Raises:
-            ElmoError: For damaged senses, and ones learned by another `attr`.
-        """
-        readers: dict[str, Callable[[Path], Any]] = {
-            "vocab": lambda p: self.vocab.from_disk(p, exclude=exclude),
-            "model": lambda p: self.model.from_disk(p),
-            "senses": lambda p: self._take(p.read_bytes(), str(p)),
-        }
-        util.from_disk(path, readers, exclude)
-        return self
-
-    def _take(self, data: bytes, where: str) -> None:
-        learned = serialize.from_bytes(data, where)
-        if learned is not None and learned.attr != self.settings.attr:
-            raise ElmoError(
-                f"{where}: the words were learned with attr = {learned.attr!r}, but the config of "
-                f"component {self.name!r} says {self.settings.attr!r}: set it back, or initialise "
-                "the component anew"
-            )
-        self.learned = learned
-        self._is_warned = False
-
-
-def _write(path: Path, data: bytes) -> None:
-    with new_file(path) as aside:
-        aside.write_bytes(data)

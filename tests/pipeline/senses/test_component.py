@@ -94,14 +94,12 @@ def test_all_at_once_or_one_after_the_other(make_senses: Callable[..., Language]
     at_once, bit_by_bit = make_senses(), make_senses()
     at_once.initialize(lambda: examples(at_once))
     bit_by_bit_pipe = pipe(bit_by_bit)
-    mean = np.zeros_like(pipe(at_once).learned.mean)
     for each in examples(bit_by_bit):
         bit_by_bit_pipe.add([each])
     assert bit_by_bit_pipe.words == pipe(at_once).words
     one, other = (p.learned.words["bank",] for p in (pipe(at_once), bit_by_bit_pipe))
     np.testing.assert_allclose(one.states, other.states, atol=1e-5)
     assert one.senses == other.senses
-    assert mean.shape == bit_by_bit_pipe.learned.mean.shape
 
 
 def test_initialising_anew_forgets(senses: Language) -> None:
