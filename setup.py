@@ -84,7 +84,10 @@ setup(
     cmdclass={"build_ext": BuildKernels},
     options={"bdist_wheel": {"py_limited_api": "cp310"}} if STABLE_ABI else {},
     entry_points={
-        "spacy_factories": ["elmo = spacy_elmo.pipeline.factory:make_elmo"],
+        "spacy_factories": [
+            "elmo = spacy_elmo.pipeline.factory:make_elmo",
+            "elmo_senses = spacy_elmo.pipeline.senses.factory:make_elmo_senses",
+        ],
         "spacy_architectures": [
             "spacy-elmo.BiLM.v1 = spacy_elmo.pipeline.model.bilm:build_bilm_v1",
             "spacy-elmo.ElmoEmbed.v1 = spacy_elmo.pipeline.listening.embed:build_elmo_embed_v1",

@@ -221,6 +221,7 @@ def test_the_registered_names():
         ("spacy_architectures", "spacy-elmo.ElmoListener.v1"),
         ("spacy_cli", "elmo"),
         ("spacy_factories", "elmo"),
+        ("spacy_factories", "elmo_senses"),
     }
 
 

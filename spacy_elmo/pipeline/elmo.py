@@ -277,7 +277,7 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
         if nlp is not None:
             shim = get_shim(self.model)
             note_licences(nlp, self.name, shim.source.weights, shim.papers)
-            if self.listeners:
+            if any(listener.learns for listener in self.listeners):
                 warn_of_training_without_sentences(nlp, self.name)
         # Now that the width is known, listeners can be told, before their pipes are initialised.
         for pipe_name, listeners in self.listener_map.items():

@@ -12,7 +12,7 @@ from tests.docs import snippets
 ROOT = snippets.ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose code has a test of its own beside this file, as it needs more than it says.
-OWN_TESTS = ("coming-from.md", "corpora.md", "processes.md", "published-models.md")
+OWN_TESTS = ("coming-from.md", "corpora.md", "processes.md", "published-models.md", "senses.md")
 # Pages whose commands run each time; those of the others, dozens of processes, run in `make soak`.
 ALWAYS = ("README.md", "getting-started.md")
 

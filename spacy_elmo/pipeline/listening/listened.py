@@ -22,6 +22,7 @@ from spacy_elmo.pipeline.sentence_order import (
     finds_sentences,
     warn_of_late_sentences,
 )
+from spacy_elmo.types import Floats
 
 
 class ListenedTo:
@@ -128,3 +129,10 @@ class ListenedTo:
         """Number of layers and width of the weights, loaded now if they were not."""
         loaded = load(self.model)
         return loaded.n_layers, loaded.width
+
+    def top_mean(self) -> Floats | None:
+        """The mean of the top layer over running text, where the weights carry one.
+
+        *Shape:* (width,).
+        """
+        return load(self.model).context_mean

@@ -90,6 +90,7 @@ class ElmoListener(Mixes):
         upstreams: The components it is linked to. Not saved.
         update: The training batch of the moment. Neither saved nor copied.
         pipe_name: Whose it is, for messages.
+        learns: Whether it takes part in training batches. A pipe that only reads layers does not.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class ElmoListener(Mixes):
         self.upstreams = Upstreams()
         self.update: Update | None = None
         self.pipe_name = ""
+        self.learns = True
         self.looked_for_another_pipeline = False
         if context:
             self.use_context()
@@ -255,6 +257,7 @@ class ElmoListener(Mixes):
         copied.take(plain)
         copied.upstreams = copy.deepcopy(self.upstreams)
         copied.pipe_name = self.pipe_name
+        copied.learns = self.learns
         return copied
 
     def take(self, other: Model[Any, Any]) -> None:

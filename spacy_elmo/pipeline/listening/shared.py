@@ -132,7 +132,7 @@ class SharedBiLM:
             losses: Where its loss is added up.
         """
         self.close()
-        listeners = self.listeners
+        listeners = [each for each in self.listeners if each.learns]
         if not listeners or not docs:
             return
         outputs, backprop = run(self.model, docs, is_train=True, layers=True)

@@ -11,6 +11,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from spacy_elmo.pipeline.doc.handover import DocLayers
+from spacy_elmo.types import Floats
 
 
 class Upstream(Protocol):
@@ -35,6 +36,9 @@ class Upstream(Protocol):
 
     def sizes(self) -> tuple[int, int]:
         """Number of layers, and width."""
+
+    def top_mean(self) -> Floats | None:
+        """The mean of the top layer over running text, where the weights carry one."""
 
     def layers_for(self, docs: Sequence[Doc], listener: Model[Any, Any]) -> list[DocLayers]:
         """All layers of Docs, without gradients."""
