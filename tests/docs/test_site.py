@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -52,7 +53,10 @@ def test_every_public_name(site: Path) -> None:
     for name in spacy_elmo.__all__:
         if name != "__version__":
             where = getattr(spacy_elmo, name)
-            assert f'id="spacy_elmo.{name}"' in text, f"{name} ({where}) is in no reference page"
+            kind = "module-" if isinstance(where, ModuleType) else ""
+            assert f'id="{kind}spacy_elmo.{name}"' in text, (
+                f"{name} ({where}) is in no reference page"
+            )
 
 
 def test_every_setting(site: Path) -> None:

@@ -35,8 +35,10 @@ def data(tmp_path: Path) -> Path:
 def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
     results = data / "rows.json"
 
-    def row(side: str, mix: str = "learned", width: int | None = None) -> None:
-        main("tagging", side, 0.5, 0, 10, weights, mix, width, data, results)
+    def row(
+        side: str, mix: str = "learned", width: int | None = None, context: bool = False
+    ) -> None:
+        main("tagging", side, 0.5, 0, 10, weights, mix, width, context, data, results)
 
     row("tok2vec")
     for mix in ("learned", "average", "last"):
@@ -60,7 +62,11 @@ def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture
     assert f"{100 * last['score']:.2f}" in mixes(rows)
     for side in ("tok2vec", "elmo"):
         row(side, width=16)
-    assert [r.get("width") for r in srsly.read_json(results)] == [None] * 4 + [16] * 2
+    row("elmo", context=True)
+    rows = srsly.read_json(results)
+    assert [r.get("width") for r in rows] == [None] * 4 + [16] * 2 + [None]
+    assert [r.get("context", False) for r in rows] == [False] * 6 + [True]
+    assert rows[-1]["score"] != learned["score"]
 
 
 def test_processes_share_a_file_of_rows(tmp_path: Path) -> None:
