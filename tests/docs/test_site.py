@@ -41,6 +41,7 @@ def text_of(site: Path, pattern: str) -> str:
     return "\n".join(page.read_text(encoding="utf8") for page in sorted(site.glob(pattern)))
 
 
+@pytest.mark.soak
 def test_twice_the_same_bytes(site: Path, tmp_path: Path) -> None:
     build(tmp_path)
     for page in sorted(site.rglob("*")):
