@@ -125,6 +125,7 @@ def run_direction(
     Returns:
         The last layer's output, *Shape:* (steps * rows, P), and the states after the window.
     """
+    drop = Dropout(dropout, generator)
     steps = walk(
         partial(_run_layer, buffers),
         lm.directions()[direction][1],
@@ -132,10 +133,10 @@ def run_direction(
         states.h,
         states.c,
         skip=lm.config.use_skip_connections,
-        dropout=partial(drop, share=dropout, generator=generator),
+        dropout=drop,
     )
     outputs, last_h, last_c = zip(*steps, strict=True)
-    values = drop(outputs[-1], dropout, generator)
+    values = drop(outputs[-1])
     flat = values.transpose(1, 2).reshape(-1, lm.config.projection_dim)
     return flat, LayerStates(torch.stack(last_h), torch.stack(last_c))
 
@@ -151,12 +152,26 @@ def _run_layer(
     return run_window(values, h, c, weight, bias, projection, *clips, buffers)
 
 
-def drop(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Dropout from a generator of its own, so that threads and restarts draw the same masks."""
-    if share == 0.0:
-        return values
-    mask = torch.empty_like(values).bernoulli_(1.0 - share, generator=generator)
-    return values * mask.div_(1.0 - share)
+class Dropout:
+    """Dropout of a window, from a generator of its own: threads and restarts draw the same masks.
+
+    Nor do these depend on how a layer lays out its output in memory: they are drawn along (steps,
+    P, rows), but for the first layer's input, which stands in memory as (steps, rows, P).
+    """
+
+    def __init__(self, share: float, generator: torch.Generator | None) -> None:
+        self.share = share
+        self.generator = generator
+        self.is_first = True
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Values with some of them zero, the others scaled up. *Shape:* (steps, P, rows)."""
+        if self.share == 0.0:
+            return values
+        mask = torch.empty_like(values) if self.is_first else values.new_empty(values.shape)
+        self.is_first = False
+        mask.bernoulli_(1.0 - self.share, generator=self.generator)
+        return values * mask.div_(1.0 - self.share)
 
 
 @torch.no_grad()

@@ -15,8 +15,8 @@ from spacy_elmo.pretraining.run.state import Training
 from spacy_elmo.pretraining.step import language_model
 from spacy_elmo.pretraining.step.gradients import StepGradients
 from spacy_elmo.pretraining.step.language_model import (
+    Dropout,
     LayerStates,
-    drop,
     new_model,
     run_direction,
 )
@@ -142,12 +142,13 @@ def test_dropout_by_hand(
     """Each layer's input and the last output are masked; skip connections add what is left."""
     masks: list[Tensor] = []
 
-    def recorded(values: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-        result = drop(values, share, generator)
-        masks.append((result != 0.0).double())  # no value is zero by itself
-        return result
+    class Recorded(Dropout):
+        def __call__(self, values: Tensor) -> Tensor:
+            result = super().__call__(values)
+            masks.append((result != 0.0).double())  # no value is zero by itself
+            return result
 
-    monkeypatch.setattr(language_model, "drop", recorded)
+    monkeypatch.setattr(language_model, "Dropout", Recorded)
     lm = _model(use_skip_connections=skip)
     inputs, before = _window(lm)
     with torch.no_grad():
@@ -194,19 +195,29 @@ def test_a_generator_seeds_the_dropout() -> None:
 def test_dropout_keeps_the_mean() -> None:
     values = torch.full((100, 20, 50), 3.0)
     for share in (0.1, 0.5, 0.8):
-        found = drop(values, share, _seeded(0))
+        found = Dropout(share, _seeded(0))(values)
         left = found != 0.0
         torch.testing.assert_close(found[left], values[left] / (1.0 - share))
         assert left.float().mean().item() == pytest.approx(1.0 - share, abs=0.01)
         assert found.mean().item() == pytest.approx(3.0, rel=0.03)
     assert torch.equal(values, torch.full_like(values, 3.0))
-    assert drop(values, 0.0, _seeded(0)) is values
+    assert Dropout(0.0, _seeded(0))(values) is values
+
+
+def test_the_masks_do_not_hang_on_the_layout_in_memory() -> None:
+    values = torch.ones(3, 4, 5)
+    drop, other = Dropout(0.5, _seeded(0)), Dropout(0.5, _seeded(0))
+    for _ in range(2):
+        drop(values)
+        other(values)
+    rows_first = torch.ones(3, 5, 4).transpose(1, 2)
+    assert torch.equal(drop(values), other(rows_first))
 
 
 def test_no_dropout_draws_nothing() -> None:
     generator = _seeded(0)
     state = generator.get_state()
-    drop(torch.ones(3), 0.0, generator)
+    Dropout(0.0, generator)(torch.ones(3))
     assert torch.equal(generator.get_state(), state)
 
 
@@ -227,7 +238,7 @@ def test_each_step_and_direction_has_its_own_masks(
     for step in (3, 4):
         for direction in (0, 1):
             generator = training.stepper._generator(step, direction)
-            drawn[step, direction] = tuple(drop(torch.ones(100), 0.5, generator).tolist())
+            drawn[step, direction] = tuple(Dropout(0.5, generator)(torch.ones(100)).tolist())
     assert len(set(drawn.values())) == 4
     other = new_training(corpus, config(dropout=0.5, seed=1)).stepper._generator(3, 0)
-    assert tuple(drop(torch.ones(100), 0.5, other).tolist()) not in drawn.values()
+    assert tuple(Dropout(0.5, other)(torch.ones(100)).tolist()) not in drawn.values()
