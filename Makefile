@@ -28,8 +28,8 @@ CHECKS = tests/goldens tests/bilm/test_against_oracle.py tests/bilm/test_goldens
 	tests/reference tests/compat tests/pipeline/test_component.py tests/pipeline/doc
 # What single tests need, and are skipped without: other readers and writers, notebooks, a browser's
 # driver (it uses the Chromium of the system).
-SOAK_TOOLS = gensim ipykernel nbclient pandas playwright scikit-learn "ray[data]"
-TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff sphinx myst-parser furo pyarrow crc32c
+SOAK_TOOLS = gensim ipykernel nbclient playwright scikit-learn "ray[data]"
+TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff sphinx myst-parser furo pyarrow crc32c pandas
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480

@@ -146,7 +146,7 @@ def test_later_lines_of_a_number_alone_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        ({"config_path": "/work/their/cnn_50_100_512_4096_sample.json"}, "is missing"),
+        ({"config_path": "/data/their/cnn_50_100_512_4096_sample.json"}, "is missing"),
         ({"config_path": "..\\configs\\cnn_0_100_512_4096_sample.json"}, "is missing"),
         ({"config_path": "../outside.json"}, "is missing"),
         ({"seed": 1}, "names no config_path"),
