@@ -26,10 +26,12 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # and what it puts on Docs.
 CHECKS = tests/goldens tests/bilm/test_against_oracle.py tests/bilm/test_goldens.py \
 	tests/reference tests/compat tests/pipeline/test_component.py tests/pipeline/doc
+# Processes that share the tests; each uses all cores for its products.
+WORKERS ?= 2
 # What single tests need, and are skipped without: other readers and writers, notebooks, a browser's
 # driver (it uses the Chromium of the system).
 SOAK_TOOLS = gensim ipykernel nbclient playwright scikit-learn "ray[data]"
-TEST_TOOLS = build hypothesis mypy pytest pytest-timeout ruff sphinx myst-parser furo pyarrow crc32c pandas
+TEST_TOOLS = build hypothesis mypy pytest pytest-timeout pytest-xdist ruff sphinx myst-parser furo pyarrow crc32c pandas
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
@@ -50,7 +52,7 @@ check: $(VENV)/.test-tools lint
 	$(BIN)/pytest -q $(CHECKS) $(ARGS)
 
 test: $(VENV)/.test-tools lint
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 soak: $(VENV)/.soak-tools
 	$(BIN)/pytest -m "soak or not soak" $(ARGS)
