@@ -34,11 +34,11 @@ class ElmoSettings:
             model, when it is not frozen.
         batch_tokens: Bound of the tokens computed together; None: by memory (128 MB of output).
         type_cache_size: Word types whose context-free vector is kept; None: 65,536.
-        precision: Float type of the LSTM layers' products: "float32"; "bfloat16", twice to four
-            times as fast where a processor (AMX) or a GPU multiplies matrices of it, and slower
-            elsewhere (vectors are off by 0.3 % of their norm with `en_elmo_sm`); "float16", for a
-            GPU (0.03 %); "auto": bfloat16 where there are such units, else float32. Training the
-            language model itself is always done in float32.
+        precision: Float type of the LSTM layers' products: "float32"; "bfloat16", for processors
+            (AMX) and GPUs that multiply matrices of it, slower elsewhere (vectors are off by 0.3 %
+            of their norm with `en_elmo_sm`); "float16", for a GPU (0.03 %); "auto": bfloat16 where
+            there are such units, else float32. Training the language model itself is always done in
+            float32.
         cache: Keep the layers of all texts read since training began, so that only the first epoch
             computes them: "memory", "disk" (a temporary file) or None. For a frozen model only.
         cache_gb: Bound of that cache, in 10^9 bytes. One token takes 4 bytes times layers times
