@@ -132,7 +132,7 @@ def put_directory(new: Path, path: Path, own_files: Collection[str] | None = Non
         own_files: Names of the files that a directory of this kind holds: any others (a model
             card, say) are in the new one too. None: nothing of the old one stays.
     """
-    for file in new.iterdir():
+    for file in new.rglob("*"):
         flush(file)
     if own_files is not None and path.exists():
         for file in path.iterdir():
@@ -207,6 +207,14 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file of this name; no name is too long to ask."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def place_of(path: Path) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spacy_elmo import files
 from spacy_elmo.errors import CorpusError, ElmoError
 from spacy_elmo.files import (
     new_directory,
@@ -87,6 +88,23 @@ def test_a_directory_that_is_put_in_place_may_keep_nothing(tmp_path: Path) -> No
     put_directory(tmp_path / "new", tmp_path / "old")
     assert names(tmp_path) == ["old"]
     assert names(tmp_path / "old") == ["new"]
+
+
+def test_all_that_is_in_a_directory_is_on_disk_before_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new/deep/deeper").mkdir(parents=True)
+    (tmp_path / "new/deep/deeper/x").touch()
+    flushed: list[str] = []
+
+    def watched(path: Path) -> None:
+        flushed.append(str(path.relative_to(tmp_path)))
+        assert (tmp_path / "named").exists() == (path == tmp_path)
+
+    monkeypatch.setattr(files, "flush", watched)
+    put_directory(tmp_path / "new", tmp_path / "named")
+    assert flushed[-1] == "."
+    assert sorted(flushed) == [".", *("new", "new/deep", "new/deep/deeper", "new/deep/deeper/x")]
 
 
 def test_files_of_a_folder_that_keeps_what_else_it_holds(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ FORMATS: tuple[Format, ...] = (
     tensorflow.WITH_HDF5,
     hdf5.FORMAT,
     allennlp.FORMAT,
-    tensorflow.FORMAT,
     elmoformanylangs.FORMAT,
+    tensorflow.FORMAT,
 )
 # An archive holds what one of these reads, or another archive of it.
 FORMATS = (*FORMATS, archives.format_of((*FORMATS, archives.format_of(FORMATS))))

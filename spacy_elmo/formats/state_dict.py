@@ -39,11 +39,14 @@ def read_state_dict(path: Path, *, others: bool = True) -> dict[str, Tensor]:
         WeightsError: For anything else, damaged files, and tensors that claim to be larger than
             what is stored.
     """
-    if not path.is_file():
-        raise problem(path, "is missing, or is no file", _ANEW)
-    n_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        first = file.read(len(_LEGACY))
+    try:
+        if not path.is_file():
+            raise problem(path, "is missing, or is no file", _ANEW)
+        n_bytes = path.stat().st_size
+        with path.open("rb") as file:
+            first = file.read(len(_LEGACY))
+    except OSError as error:
+        raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
     is_zip = first.startswith(_ZIP)
     if is_zip:
         _check_zip(path, n_bytes)

@@ -66,7 +66,9 @@ def choose_module(path: Path, tensors: Mapping[str, Tensor], part: str | None) -
     if not modules:
         raise problem(path, *_what_else(tensors))
     if part is not None:
-        chosen = [m for m in modules if f"{m.path}.".startswith(f"{part.strip('.')}.")]
+        name = part.strip(".")
+        chosen = [module for module in modules if module.path == name]
+        chosen = chosen or [m for m in modules if f"{m.path}.".startswith(f"{name}.")]
         if len(chosen) == 1:
             return chosen[0]
         what = f"holds {len(chosen) or 'no'} ELMo{'s' * (len(chosen) > 1)} at {part!r}"

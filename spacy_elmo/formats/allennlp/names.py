@@ -1,6 +1,6 @@
 """Names, shapes and arrangement of a biLM's tensors in AllenNLP.
 
-Differences to ours, for all of which `tests/formats/allennlp` has goldens of the original:
+Differences to ours:
 
 - the table of characters begins with a row for padding, that only masked tokens have;
 - a highway is one matrix: rows of the transform, then rows of a gate of the opposite sign;
@@ -21,6 +21,7 @@ from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.lstm import FORGET_BIAS
 from spacy_elmo.errors import problem
 from spacy_elmo.formats.blocks import Stored
+from spacy_elmo.formats.gates import gate_rows
 from spacy_elmo.formats.tensors import Place, network_tensors
 from spacy_elmo.types import Array, Shape
 
@@ -187,26 +188,28 @@ def _lstm(name: str, tensors: Mapping[str, Tensor], kind: str) -> tuple[str, tor
         return key, tensors[key].dtype, _rows(tensors[key])
     if kind == "bias":
         key = f"{name}state_linearity.bias"
-        bias = tensors[key]
-        values = bias[_our_rows(0, len(bias), len(bias))].clone()
-        cells = len(bias) // 4
-        values[cells : 2 * cells] -= FORGET_BIAS
-        return key, bias.dtype, _rows(values)
+        return key, tensors[key].dtype, _bias(tensors[key])
     key = f"{name}input_linearity.weight"
     both = tensors[key], tensors[f"{name}state_linearity.weight"]
 
     def read(start: int, stop: int) -> Array:
-        rows = _our_rows(start, stop, len(both[0]))
+        rows = gate_rows(start, stop, len(both[0]))
         return torch.cat([part[rows] for part in both], dim=1).numpy()
 
     return key, torch.promote_types(both[0].dtype, both[1].dtype), read
 
 
-def _our_rows(start: int, stop: int, n_rows: int) -> Tensor:
-    """Where AllenNLP has some of our rows: its gates are i, f, g, o, and ours i, f, o, g."""
-    rows = torch.arange(start, stop)
-    gate = rows // (n_rows // 4)
-    return rows + (n_rows // 4) * ((gate == 2).long() - (gate == 3).long())
+def _bias(tensor: Tensor) -> Read:
+    """A bias without the constant, which is added when it is used; float32 at least."""
+
+    def read(start: int, stop: int) -> Array:
+        # Only now, as number types that are not read may have no arithmetic.
+        values = tensor.to(torch.promote_types(tensor.dtype, torch.float32), copy=True)
+        cells = len(values) // 4
+        values[cells : 2 * cells] -= FORGET_BIAS
+        return values[gate_rows(start, stop, len(values))].numpy()
+
+    return read
 
 
 def _rows(tensor: Tensor, sign: int = 1) -> Read:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from spacy_elmo.catalogue import options_of_url
 from spacy_elmo.errors import WeightsError, problem
@@ -96,6 +97,10 @@ def _read(place: _Place) -> Options:
 def options_of_address(address: str) -> Mapping[str, Any] | None:
     """The contents of a published options file by its address or that of its weights, offline."""
     if not address.startswith(("http://", "https://")):
+        return None
+    try:
+        urlsplit(address)
+    except ValueError:
         return None
     return options_of_url(address)
 

@@ -6,7 +6,6 @@ there, and two processes that unpack the same archive do not meet.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -18,9 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from spacy_elmo.aside import workplace
+from spacy_elmo.catalogue.content import file_hashes
 from spacy_elmo.errors import ElmoError, problem
 from spacy_elmo.files import put_directory, read_json, write_json
-from spacy_elmo.formats.archives.copying import CHUNK
 from spacy_elmo.home import VARIABLE, home
 
 FOLDER = "unpacked"
@@ -69,16 +68,17 @@ class Unpacking:
             what = f"needs {n_bytes:,} bytes in {home()} to be unpacked, and {free:,} are free"
             raise problem(self.archive, what, f"Make room, or set {VARIABLE} to another folder")
 
-    def keep(self, sizes: Mapping[str, int]) -> None:
+    def keep(self, sizes: Mapping[str, int], *, replace: bool = False) -> None:
         """Keep the folder, in one step, unless another process has done so.
 
         Where that fails the next that loads the archive unpacks it again.
 
         Args:
             sizes: Bytes of each file in it, by its name.
+            replace: Whether one that is kept gives way: it could not be read.
         """
         place = self.place
-        if place is None or _is_complete(place):
+        if place is None or (not replace and _is_complete(place)):
             return
         with suppress(OSError):
             write_json(self.folder.parent / MEMBERS, dict(sizes))
@@ -142,11 +142,7 @@ def _place(archive: Path) -> Path:
 @lru_cache(maxsize=64)
 def _digest(path: str, identity: tuple[int, ...]) -> str:
     """Digest of a file; its identity is there to tell whether it is the one it was."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()[:32]
+    return file_hashes(Path(path), ["sha256"])["sha256"][:32]
 
 
 def _is_complete(place: Path) -> bool:

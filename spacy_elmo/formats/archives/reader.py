@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -93,16 +93,17 @@ def _read(archive: Path, read_folder: Callable[[Path], BiLM]) -> BiLM:
         for name, size in opened.inventory.sizes.items()
         if not any(fnmatchcase(name, pattern) for pattern in _UNNEEDED)
     }
-    try:
-        with cache.unpacking(archive) as place:
+    with ExitStack() as held:
+        try:
+            place = held.enter_context(cache.unpacking(archive))
             place.check_room(sum(sizes.values()))
             opened.unpack({name: place.folder / name for name in sizes})
-            lm = read_folder(place.folder)
-            place.keep(sizes)
-            return lm
-    except OSError as error:
-        advice = f"Make room, or set {VARIABLE} to another folder"
-        raise problem(archive, f"could not be unpacked ({error})", advice) from error
+        except OSError as error:
+            advice = f"Make room, or set {VARIABLE} to another folder"
+            raise problem(archive, f"could not be unpacked ({error})", advice) from error
+        lm = read_folder(place.folder)
+        place.keep(sizes, replace=kept is not None)
+        return lm
 
 
 def _open(archive: Path) -> ZipReader | TarReader:
@@ -164,3 +165,6 @@ def _told_of(archive: Path, folder: Path) -> Iterator[None]:
     except WeightsError as error:
         told = str(error).replace(f"{folder}{os.sep}", f"{archive}: member ")
         raise WeightsError(told.replace(str(folder), str(archive))) from error
+    except OSError as error:
+        told = str(error).replace(f"{folder}{os.sep}", "member ")
+        raise problem(archive, f"was unpacked, and could not be read ({told})") from error

@@ -11,6 +11,7 @@ from torch import Tensor
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.bilm.lstm import FORGET_BIAS
 from spacy_elmo.errors import problem
+from spacy_elmo.formats.gates import gate_rows
 from spacy_elmo.types import Shape
 
 
@@ -149,9 +150,8 @@ def _rows(taken: Taken, name: str, width: int, path: Path, rows: Sequence[int]) 
 
 
 def _ordered(rows: Tensor) -> Tensor:
-    """From the gates' order i, f, g, o to ours, i, f, o, g; a copy."""
-    i, f, g, o = rows.chunk(4)
-    return torch.cat([i, f, o, g])
+    """With the gates in our order; a copy."""
+    return rows[gate_rows(0, len(rows), len(rows))]
 
 
 def _fits(found: Shape, shape: Shape) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from spacy_elmo.errors import WeightsError, problem
-from spacy_elmo.files import read_json
+from spacy_elmo.files import is_file, read_json
 
 CONFIG = "config.json"
 
@@ -69,7 +69,7 @@ def read_options(folder: Path, given: Path | None) -> tuple[Path, dict[str, Any]
     for name in (named, _last_part(named)):
         # What leads out of the folder was a place on the machine of the training.
         file = folder / name
-        if name and not _leads_out(name) and file != config and file.is_file():
+        if name and not _leads_out(name) and file != config and is_file(file):
             return file, read_json(file, error=WeightsError), ""
     return config, PACKAGED, _assumed(f"the file {named!r}, which {CONFIG} names, is missing")
 

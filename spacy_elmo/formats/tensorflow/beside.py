@@ -16,15 +16,17 @@ from spacy_elmo.formats.generation import unchanged
 from spacy_elmo.formats.hdf5.companions import beside
 from spacy_elmo.formats.hdf5.names import Spelling
 from spacy_elmo.formats.tensorflow.bundle import INDEX, Bundle, read_index
-from spacy_elmo.formats.tensorflow.find import find_index, looks_like_one
+from spacy_elmo.formats.tensorflow.find import STATE, find_index, looks_like_one
 from spacy_elmo.formats.tensorflow.reader import BIAS, DTYPES, EMBEDDING, WEIGHT
 from spacy_elmo.formats.tensorflow.variables import SPELLINGS, Variables, network_variables
 from spacy_elmo.formats.tensors import Place, network_tensors
 from spacy_elmo.vocabulary import read_vocabulary
 
+_DATA = ".data-"  # between a prefix and the number of a data file
+
 
 def recognise(path: Path) -> bool:
-    """HDF5 weights in a folder with one checkpoint, of which it is clear which is meant."""
+    """HDF5 weights in a folder with a checkpoint."""
     return hdf5.FORMAT.recognise(path) and _index(path) is not None
 
 
@@ -33,7 +35,8 @@ def read(
 ) -> BiLM:
     """Read an HDF5 file, and the softmax of the checkpoint beside it. See `Reader`.
 
-    The checkpoint is used if its network is the same, number by number; if not, `notes` say so.
+    The checkpoint is used if its network is the same, number by number; if not, or if it is not
+    clear which is meant, `notes` say so.
 
     Args:
         path: The HDF5 file, or the folder.
@@ -47,6 +50,9 @@ def read(
     lm = hdf5.FORMAT.read(path, options=options, vocab=vocab, device=device)
     index = _index(path)
     if index is None or lm.softmax is not None:
+        return lm
+    if isinstance(index, str):
+        lm.notes = (*lm.notes, f"the checkpoint beside it is left out: {index}")
         return lm
     try:
         with ExitStack() as held:
@@ -62,16 +68,31 @@ def read(
     return lm
 
 
-def _index(path: Path) -> Path | None:
-    """The index of the checkpoint beside HDF5 weights; other things also end in .index."""
+def _index(path: Path) -> Path | str | None:
+    """The index of the checkpoint beside HDF5 weights.
+
+    Returns:
+        The index, or why it is not clear which; None: there is no checkpoint, only something else
+        that also ends in .index.
+    """
     folder = path if path.is_dir() else path.parent
     try:
-        index = find_index(folder) if looks_like_one(folder) else None
-        if index is None or index.parent != folder:
+        if not looks_like_one(folder):
             return None
-        data = f"{index.name.removesuffix(INDEX)}.data-"
-        return index if any(file.name.startswith(data) for file in folder.iterdir()) else None
-    except (ElmoError, OSError):
+        names = [file.name for file in folder.iterdir()]
+        has_state = (folder / STATE).is_file()
+        is_sure = has_state or any(_DATA in name for name in names)
+        try:
+            index = find_index(folder)
+        except ElmoError as error:
+            return str(error) if is_sure else None
+        if index.parent != folder:
+            return None
+        data = f"{index.name.removesuffix(INDEX)}{_DATA}"
+        if any(name.startswith(data) for name in names):
+            return index
+        return f"{index.name} has no file {data}* beside it" if has_state else None
+    except OSError:
         return None
 
 

@@ -176,7 +176,10 @@ def _header(message: bytes | None) -> int:
         elif number == 2 and isinstance(value, int):
             big_endian = value
         elif number == 3 and isinstance(value, bytes):
-            min_consumer = dict(fields(value)).get(2, 0)  # type: ignore[assignment]
+            version = dict(fields(value)).get(2, 0)
+            if not isinstance(version, int):
+                raise Malformed("its version is no number")
+            min_consumer = version
     if big_endian:
         raise Malformed("its numbers have the byte order of another machine (big-endian)")
     if min_consumer > _VERSION:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PureWindowsPath
 
 from spacy_elmo.errors import problem
+from spacy_elmo.files import is_file
 from spacy_elmo.formats.tensorflow.bundle import INDEX
 
 STATE = "checkpoint"
@@ -42,7 +43,7 @@ def find_index(path: Path) -> Path:
     named = _named(path)
     if named is not None:
         index = path / f"{named}{INDEX}"
-        if not index.is_file():
+        if not is_file(index):
             what = f"names {named!r}, but {index.name} is not there (there is: {names})"
             advice = "Copy it there, or give the path of another .index; checkpoints of one file, "
             raise problem(path / STATE, what, f"{advice}before TensorFlow 0.12, are not read")
@@ -71,7 +72,7 @@ def _named(folder: Path) -> str | None:
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
     code = match[1]
-    if code[:1].isdigit():
+    if code[:1] in b"01234567":
         return bytes([int(code, 8) & 0xFF])
     if code[:1] == b"x" and len(code) > 1:
         return bytes([int(code[1:], 16)])

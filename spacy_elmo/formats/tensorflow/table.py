@@ -16,6 +16,9 @@ from spacy_elmo.formats.tensorflow.protobuf import Malformed, varint
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 FOOTER = 48
 _TRAILER = 5
+# Keys share their beginnings, so a small file could stand for keys that fill the memory.
+_LONGEST_KEY = 4096
+_LONGEST_KEYS = 1 << 26  # all of them; those of a biLM have some kilobytes
 _COMPRESSIONS = {1: "snappy", 2: "zlib", 4: "zstd"}
 
 Handle = tuple[int, int]
@@ -44,7 +47,8 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
         if rest != len(value):
             raise Malformed("the place of a block is damaged")
         handles.append(handle)
-    _entries(_block(data, about))
+    for _ in _entries(_block(data, about)):
+        pass  # nothing in it is needed, all of it is checked
     place = 0
     for offset, size in (*handles, about, directory):
         if offset != place:
@@ -54,10 +58,14 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
         raise Malformed(f"its blocks end at byte {place}, expected at {end}")
     table: dict[bytes, bytes] = {}
     last: bytes | None = None
+    length = 0
     for handle in handles:
         for key, value in _entries(_block(data, handle)):
             if last is not None and key <= last:
                 raise Malformed("its keys are not in order")
+            length += len(key)
+            if length > _LONGEST_KEYS:
+                raise Malformed("its keys are too long")
             table[key] = value
             last = key
     return table
@@ -105,6 +113,8 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         size, at = varint(block, at)
         if shared > len(key) or at + own + size > end:
             raise Malformed("an entry leads out of its block")
+        if shared + own > _LONGEST_KEY:
+            raise Malformed("a key is too long")
         key = key[:shared] + block[at : at + own]
         at += own
         yield key, block[at : at + size]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import re
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spacy_elmo.formats import WeightsError, load
+from spacy_elmo.formats.state_dict import read_state_dict
 from tests.formats.allennlp.make import MODULE, elmo_state, write_model
 from tests.formats.allennlp.test_reading import OPTIONS, weights_of
 from tests.formats.archives.make import pack
@@ -97,6 +99,14 @@ def test_other_things_that_pytorch_saves(tmp_path: Path, value: object) -> None:
         ({"_elmo_lstm.forward_layer_0.state_linearity.weight": torch.full((24, 4), 1e400)}, "NaN"),
         ({"_token_embedder._projection.bias": torch.zeros(4, dtype=torch.int32)}, "int32 values"),
         ({"_token_embedder._projection.bias": torch.zeros(4, dtype=torch.bfloat16)}, "bfloat16"),
+        *(
+            ({"_elmo_lstm.forward_layer_0.state_linearity.bias": torch.zeros(24, dtype=kind)}, told)
+            for kind, told in (
+                (torch.int64, "int64 values"),
+                (torch.bool, "bool values"),
+                (torch.float8_e4m3fn, "float8_e4m3fn values"),
+            )
+        ),
         ({"_token_embedder._projection.bias": torch.zeros(4).to_sparse()}, "no plain array"),
     ],
 )
@@ -130,6 +140,20 @@ def test_half_a_mix(tmp_path: Path, changes: dict[str, Any], expected: str) -> N
     tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     write_model(tmp_path / "m", tensors)
     assert expected in refused(tmp_path / "m")
+
+
+def test_a_state_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_model(tmp_path / "m", state())
+    opened = Path.open
+
+    def refusing(path: Path, *how: Any, **named: Any) -> Any:
+        if path.suffix == ".th":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *how, **named)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(WeightsError, match=r"weights\.th: cannot be read .*Permission denied"):
+        read_state_dict(folder / "weights.th")
 
 
 def test_a_tensor_larger_than_the_file(tmp_path: Path) -> None:

@@ -230,6 +230,14 @@ def test_options_of_the_catalogue() -> None:
         assert values is not None
         assert values["lstm"]["dim"] == 1024
     assert allennlp_options.options_of_address("https://x.org/options.json") is None
+    assert allennlp_options.options_of_address("http://[x") is None
+
+
+def test_an_address_that_is_none_is_no_known_one(tmp_path: Path) -> None:
+    described = config(options_file="http://[x")
+    folder = write_model(tmp_path / "m", elmo_state(weights_of(OPTIONS)), described=described)
+    (note,) = load(folder).notes
+    assert "nor in the catalogue (http://[x in its config)" in note
 
 
 def test_a_path_in_the_config_is_never_opened(folder: Path, tmp_path: Path) -> None:
@@ -273,6 +281,14 @@ def test_several_elmos(two: Path, tmp_path: Path) -> None:
         for part in ("text_field_embedder", "text_field_embedder.token_embedder", "nothing", ""):
             with pytest.raises(WeightsError, match=r"Choose one of text_field.*a\._elmo, text"):
                 load(f"{source}#{part}")
+
+
+def test_an_elmo_within_another(tmp_path: Path) -> None:
+    state = elmo_state(weights_of(OPTIONS, 1), "elmo")
+    state |= elmo_state(weights_of(OPTIONS, 2), "elmo.inner")
+    folder = write_model(tmp_path / "m", state, fta={FTA: OPTIONS})
+    for part, seed in (("elmo", 1), ("elmo.inner", 2)):
+        assert difference(load(f"{folder}#{part}"), OPTIONS, seed) < 1e-5
 
 
 def test_a_part_through_a_pipeline_and_the_commands(two: Path, tmp_path: Path) -> None:
@@ -359,6 +375,16 @@ def test_parameters_and_other_number_types(tmp_path: Path) -> None:
     found = load(write_model(tmp_path / "m", state))
     for tensor, other in zip(found.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(tensor, other, atol=2e-3, rtol=2e-3)
+
+
+def test_the_constant_of_a_bias_is_taken_off_in_float32(folder: Path) -> None:
+    name = f"{MODULE}._elmo_lstm._elmo_lstm.forward_layer_0.state_linearity.bias"
+    state = elmo_state(weights_of(OPTIONS))
+    stored = torch.linspace(0.001, 0.3, len(state[name])).half()  # whose differences to 1 are none
+    state[name] = stored
+    bias = load(write_model(folder, state)).state_dict()["forward_layers.0.bias"]
+    i, f, g, o = stored.float().chunk(4)
+    assert torch.equal(bias, torch.cat([i, f - 1, o, g]))
 
 
 # The task's mixes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import re
@@ -11,13 +12,14 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile, ZipInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spacy_elmo.formats import WeightsError, load, save
+from spacy_elmo.formats import WeightsError, dispatch, load, save
 from tests.formats.archives.make import everything_under, member, pack, tar_of
 from tests.formats.models import assert_same, model
 
@@ -219,6 +221,24 @@ def test_missing_member(folder: Path, tmp_path: Path, cache: Path, suffix: str) 
     (tmp_path / "part/model.hdf5").write_bytes((folder / "model.hdf5").read_bytes())
     archive = pack(tmp_path / "part", tmp_path / f"x{suffix}")
     assert "member model.hdf5: has no options file" in refused(archive, cache)
+
+
+def test_a_failure_of_reading_is_no_failure_of_unpacking(
+    folder: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = dispatch.read
+
+    def failing(known: Any, path: Path, part: str | None, **given: Any) -> Any:
+        if path.is_dir():
+            raise OSError(errno.EIO, "Input/output error", str(path / "model.hdf5"))
+        return read(known, path, part, **given)
+
+    monkeypatch.setattr(dispatch, "read", failing)
+    archive = pack(folder, tmp_path / "x.zip")
+    message = refused(archive, cache)
+    assert "was unpacked, and could not be read" in message
+    assert "Input/output error: 'member model.hdf5'" in message
+    assert "Make room" not in message
 
 
 def test_a_cycle_of_links(tmp_path: Path, cache: Path) -> None:

@@ -149,6 +149,8 @@ def test_later_lines_of_a_number_alone_win(tmp_path: Path) -> None:
         ({"config_path": "/data/their/cnn_50_100_512_4096_sample.json"}, "is missing"),
         ({"config_path": "..\\configs\\cnn_0_100_512_4096_sample.json"}, "is missing"),
         ({"config_path": "../outside.json"}, "is missing"),
+        ({"config_path": "x" * 5000}, "is missing"),
+        ({"config_path": "銀" * 200}, "is missing"),
         ({"seed": 1}, "names no config_path"),
         (None, "config.json is missing"),
     ],
@@ -206,6 +208,12 @@ def test_the_description_by_its_last_name_or_by_hand(tmp_path: Path) -> None:
     lm = load(tmp_path / "m", options=by_hand)
     assert lm.notes == ()
     assert_is(lm, elmo)
+
+
+def test_a_file_whose_name_ends_like_that_of_a_checkpoint(tmp_path: Path) -> None:
+    elmo = write_folder(tmp_path / "m")
+    (tmp_path / "m/words.index").write_bytes(b"of something else")
+    assert_is(load(tmp_path / "m"), elmo)
 
 
 def test_legacy_pickles_and_a_softmax_that_is_left_out(tmp_path: Path) -> None:

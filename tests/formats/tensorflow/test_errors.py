@@ -15,6 +15,7 @@ from spacy_elmo.formats import WeightsError, load
 from tests.formats.tensorflow.checkpoint import (
     entry,
     header,
+    message,
     network_weights,
     number,
     small_options,
@@ -111,7 +112,7 @@ def test_padding_of_another_kind(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"),
+    ("content", "expected"),
     [
         (entry(1, (261, 3), 5, 0, 3132, 1), "is no place in its data files"),
         (entry(1, (261, 3), 0, -5, 3132, 1), "is no place in its data files"),
@@ -127,9 +128,9 @@ def test_padding_of_another_kind(folder: Path) -> None:
         (b"\x0f", "a field of the unknown kind 7"),
     ],
 )
-def test_entries(folder: Path, variables: dict[str, Any], message: bytes, expected: str) -> None:
+def test_entries(folder: Path, variables: dict[str, Any], content: bytes, expected: str) -> None:
     del variables[f"{EMBED}/Adagrad"]  # a slot is known by the shape of its variable
-    write_checkpoint(folder / "model.ckpt-240", variables, entries={EMBED: message})
+    write_checkpoint(folder / "model.ckpt-240", variables, entries={EMBED: content})
     with pytest.raises(WeightsError) as caught:
         load(folder)
     assert str(folder) in str(caught.value)
@@ -144,6 +145,7 @@ def test_entries(folder: Path, variables: dict[str, Any], message: bytes, expect
         (header(0), "it names 0 data files"),
         (header(10**9), "it names 1000000000 data files"),
         (number(1, 1) + b"\x1a\x05", "a field is cut off"),
+        (number(1, 1) + message(3, message(2, b"1")), "its version is no number"),
     ],
 )
 def test_headers(folder: Path, variables: dict[str, Any], head: bytes, expected: str) -> None:
@@ -173,6 +175,12 @@ def test_files_that_are_missing(folder: Path) -> None:
     (folder / "checkpoint").unlink()
     message = error(folder, "")
     assert "holds no weights (a checkpoint of TensorFlow). Give the path of its .index" in message
+
+
+def test_a_checkpoint_of_a_name_that_no_file_can_have(folder: Path) -> None:
+    (folder / "checkpoint").write_text(f'model_checkpoint_path: "{"x" * 5000}"\n')
+    message = error(folder, "checkpoint")
+    assert f"{'x' * 5000}.index is not there (there is: model.ckpt-240.index)" in message
 
 
 def test_several_checkpoints(folder: Path) -> None:

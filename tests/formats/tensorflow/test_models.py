@@ -92,7 +92,13 @@ def test_one_checkpoint_without_a_state_file(tmp_path: Path) -> None:
     assert_is(load(tmp_path / "m"), ReferenceElmo(weights, options))
 
 
-@pytest.mark.parametrize("spelling", ["C:\\\\models\\\\model.ckpt-240", "../x/mod\\145l.ckpt-240"])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *("C:\\\\models\\\\model.ckpt-240", "../x/mod\\145l.ckpt-240"),
+        "C:\\8layers\\\\model.ckpt-240",  # written by hand, a slash that is not doubled
+    ],
+)
 def test_places_of_another_machine(tmp_path: Path, spelling: str) -> None:
     options = small_options()
     weights = network_weights(options)
@@ -287,6 +293,30 @@ def test_a_checkpoint_of_another_model_adds_nothing(both: Path, kind: str) -> No
         assert note.startswith("the checkpoint model.ckpt-240.index beside it is left out: ")
         shown = CliRunner().invoke(app, ["info", str(given)])
         assert "is left out" in " ".join(shown.output.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("two", "holds 2 checkpoints (a.index, model.ckpt-240.index), and no file 'checkpoint'"),
+        ("missing", "names 'model.ckpt-240', but model.ckpt-240.index is not there"),
+        ("no data", "model.ckpt-240.index has no file model.ckpt-240.data-* beside it"),
+    ],
+)
+def test_it_is_said_that_no_checkpoint_is_clearly_meant(both: Path, kind: str, why: str) -> None:
+    if kind == "two":
+        write_checkpoint(both / "a", {"x": np.ones(1, np.float32)})
+        (both / "checkpoint").unlink()
+    for path in both.glob("model.ckpt*"):
+        if kind == "missing" or (kind == "no data" and ".data-" in path.name):
+            path.unlink()
+    for given in (both, both / "elmo.hdf5"):
+        with pytest.warns(UserWarning, match="the checkpoint beside it is left out: ") as told:
+            lm = load(given)
+        assert lm.softmax is None
+        (note,) = lm.notes
+        assert why in note
+        assert str(told[0].message) == f"{given}: {note}"
 
 
 def test_what_is_no_checkpoint_is_not_looked_at(both: Path) -> None:

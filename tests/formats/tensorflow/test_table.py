@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,20 +60,57 @@ def test_compressed_blocks_are_refused_by_name(kind: int, name: str) -> None:
 @given(content=st.binary(max_size=60))
 def test_blocks_with_right_checksums_and_anything_inside(content: bytes) -> None:
     """An index can be made to have any checksums: it may be refused, and nothing else."""
-    kind = b"\0"
-    block = content + kind + checkpoint.masked(content + kind).to_bytes(4, "little")
-    place = checkpoint.varint(0) + checkpoint.varint(len(content))
-    directory = checkpoint.block([(b"a", place)], 1)
-    rest = checkpoint.table({})
-    about, end = rest[: len(checkpoint.block([], 1)) + 5], rest[-8:]
-    data = block + about
-    places = checkpoint.varint(len(block)) + checkpoint.varint(len(about) - 5)
-    places += checkpoint.varint(len(data)) + checkpoint.varint(len(directory))
-    data += directory + kind + checkpoint.masked(directory + kind).to_bytes(4, "little")
     try:
-        read_table(data + places.ljust(40, b"\0") + end)
+        read_table(of_blocks(content))
     except Malformed:
         return
+
+
+def of_blocks(content: bytes, about: bytes | None = None) -> bytes:
+    """A table of one block of keys and values, and the one about it, checksums and all."""
+    blocks = [content, checkpoint.block([], 1) if about is None else about]
+    blocks.append(checkpoint.block([(b"\xff", places([content]))], 1))
+    ends = [each + b"\0" + checkpoint.masked(each + b"\0").to_bytes(4, "little") for each in blocks]
+    footer = places(blocks).removeprefix(places([content])).ljust(40, b"\0")
+    return b"".join(ends) + footer + checkpoint.table({})[-8:]
+
+
+def places(blocks: list[bytes]) -> bytes:
+    starts = [sum(len(before) + 5 for before in blocks[:k]) for k in range(len(blocks))]
+    numbers = zip(starts, map(len, blocks), strict=True)
+    return b"".join(checkpoint.varint(at) + checkpoint.varint(size) for at, size in numbers)
+
+
+def keys_that_share(length: int, n_keys: int) -> bytes:
+    """A block of many keys, each written as its last three bytes, their values empty."""
+    first = (
+        checkpoint.varint(0) + checkpoint.varint(length) + b"\0" + b"k" * (length - 3) + b"\0" * 3
+    )
+    head = checkpoint.varint(length - 3) + checkpoint.varint(3) + b"\0"
+    rest = b"".join(head + k.to_bytes(3, "big") for k in range(1, n_keys))
+    return first + rest + struct.pack("<2I", 0, 1)
+
+
+def test_long_keys() -> None:
+    table = read_table(of_blocks(keys_that_share(4096, 3)))
+    assert table == {b"k" * 4093 + bytes([0, 0, k]): b"" for k in range(3)}
+    with pytest.raises(Malformed, match="a key is too long"):
+        read_table(of_blocks(keys_that_share(4097, 3)))
+
+
+def test_a_small_file_of_keys_that_would_fill_the_memory() -> None:
+    data = of_blocks(keys_that_share(4096, 2**14 + 1))
+    assert len(data) < 150_000
+    with pytest.raises(Malformed, match="its keys are too long"):
+        read_table(data)
+
+
+def test_the_block_about_the_others_is_checked() -> None:
+    content = checkpoint.block([(b"a", b"b")], 1)
+    about = checkpoint.block([(b"some filter", b"")], 1)
+    assert read_table(of_blocks(content, about)) == {b"a": b"b"}
+    with pytest.raises(Malformed, match="an entry leads out of its block"):
+        read_table(of_blocks(content, b"\x7f" + about))
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
