@@ -20,6 +20,7 @@ from spacy_elmo.cli.app import app
 from spacy_elmo.formats.loading import resolve
 from spacy_elmo.home import home as home_folder
 from tests.catalogue.conftest import MakeCatalogue
+from tests.catalogue.server import Site
 from tests.formats.models import assert_same
 from tests.test_architecture import ROOT, libraries
 from tests.tiny import tiny_lm
@@ -149,11 +150,16 @@ def test_licence_and_source_travel_with_a_pipeline(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "x"}, "expected format 'spacy-elmo.download' of version 1"),
-        ({"version": 2}, "of version 1"),
+        ({"version": 2}, "version is 2, expected 1"),
         ({"files": [{"name": "../../x", "role": "weights"}]}, "file name"),
         ({"files": [{"colour": "blue"}]}, "no record of a download"),
         ({"files": 3}, "no record of a download"),
+        ({"files": [{"name": WEIGHTS, "role": "weights", "bytes": "12"}]}, "bytes is '12'"),
+        ({"files": [{"name": WEIGHTS, "role": "weights", "bytes": True}]}, "bytes is True"),
+        ({"files": [{"name": WEIGHTS, "role": "weights", "bytes": -1}]}, "no -1 bytes"),
+        ({"files": [{"name": 3, "role": "weights"}]}, "name is 3"),
+        ({"files": [{"name": "x", "role": "weights", "hashes": ["md5"]}]}, "hashes is"),
+        ({"files": [{"name": "x", "role": "weights", "hashes": {"md5": 3}}]}, "3 is no md5"),
         ({"lang": "english"}, "lang is 'english'"),
         ({"lang": ["en"]}, "is no text"),
         ({"tokenisation": "bytes"}, "tokenisation is 'bytes'"),
@@ -173,6 +179,40 @@ def test_a_damaged_record(
     record.write_text("{")
     with pytest.raises(WeightsError, match="not valid JSON"):
         BiLM.from_pretrained(published)
+
+
+@pytest.mark.parametrize("content", ['{"format": "x"}', "{}"])
+def test_a_file_of_that_name_that_is_no_record(
+    by_hand: Path, published: str, tmp_path: Path, content: str
+) -> None:
+    (by_hand / "download.json").write_text(content)
+    assert BiLM.from_pretrained(published).config.lang == "no"
+    tiny_lm().save(tmp_path / "x" / WEIGHTS)
+    (tmp_path / "x/download.json").write_text(content)
+    assert_same(BiLM.from_pretrained(tmp_path / "x" / WEIGHTS), tiny_lm())
+    assert_same(BiLM.from_pretrained(tmp_path / "x"), tiny_lm())
+    result = CliRunner().invoke(app, ["download", published])
+    assert result.exit_code == 1
+    assert "a folder of other things" in " ".join(result.output.split())
+    assert (by_hand / "download.json").read_text() == content
+
+
+def test_options_of_an_address_beside_a_damaged_download(
+    by_hand: Path, published: str, site: Site, make_catalogue: MakeCatalogue
+) -> None:
+    known = json.loads((by_hand / OPTIONS).read_text("utf8"))
+    url = site.url(OPTIONS)
+    files = [
+        {"name": WEIGHTS, "role": "weights", "url": site.url(WEIGHTS)},
+        {"name": OPTIONS, "role": "options", "url": url},
+    ]
+    make_catalogue({published: {"files": files, "options": known}, "other": {"files": files}})
+    (by_hand / "download.json").write_text("{")
+    assert options_of_url(url) == known, "the catalogue says"
+    other = by_hand.with_name("other")
+    shutil.copytree(by_hand, other, ignore=shutil.ignore_patterns("download.json"))
+    (other / OPTIONS).write_text('{"lstm": "of the other download"}')
+    assert options_of_url(url) == {"lstm": "of the other download"}
 
 
 def test_a_folder_of_an_unknown_name(home: Path) -> None:
