@@ -21,6 +21,7 @@ from spacy_elmo.formats.loading import resolve
 from spacy_elmo.home import home as home_folder
 from tests.catalogue.conftest import MakeCatalogue
 from tests.catalogue.server import Site
+from tests.formats.archives.make import member, tar_of
 from tests.formats.models import assert_same
 from tests.test_architecture import ROOT, libraries
 from tests.tiny import tiny_lm
@@ -142,6 +143,52 @@ def test_licence_and_source_travel_with_a_pipeline(
     assert BiLM.from_pretrained(saved).config.lang == "no"
     assert CliRunner().invoke(app, ["convert", published, str(tmp_path / "x")]).exit_code == 0
     assert "Licence: CC0" in (tmp_path / "x/README.md").read_text("utf8")
+
+
+@pytest.mark.parametrize("card", [None, "Trained on naught."])
+def test_licence_and_card_of_a_downloaded_archive(
+    site: Site,
+    make_catalogue: MakeCatalogue,
+    model_files: dict[str, bytes],
+    tmp_path: Path,
+    card: str | None,
+) -> None:
+    """They are what the catalogue said, also after the archive was unpacked."""
+    members = dict(model_files)
+    if card is not None:
+        members |= {"README.md": card.encode(), "LICENSE": b"CC BY-SA 4.0"}
+    archive = tar_of(tmp_path / "x.tar.gz", (member(*each) for each in members.items()))
+    site.files["x.tar.gz"] = archive.read_bytes()
+    files = [{"name": "x.tar.gz", "role": "weights", "url": site.url("x.tar.gz")}]
+    make_catalogue(
+        {"packed": {"files": files, "format": "hdf5-tar", "licence": "CC BY-NC 4.0", "lang": "no"}}
+    )
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    run("download", "packed")
+    told = run("info", "packed", "--card")
+    licences = ["CC BY-NC 4.0"] if card is None else ["CC BY-SA 4.0", "CC BY-NC 4.0"]
+    (row,) = (line.split(maxsplit=1) for line in told.splitlines() if line.startswith("Licences"))
+    assert set(row[1].strip().split(", ")) == set(licences)
+    assert (card or "Licence: CC BY-NC 4.0") in told
+    of_download = "README.md" if card is None else "README.download.md"
+    nlp = spacy.blank("nb")
+    nlp.add_pipe("elmo", config={"model": {"weights": "packed"}})
+    nlp.initialize()
+    nlp.to_disk(tmp_path / "saved")
+    meta = json.loads((tmp_path / "saved/meta.json").read_text("utf8"))
+    assert "CC BY-NC 4.0" in meta["license"]
+    run("convert", "packed", str(tmp_path / "native"))
+    for folder in (tmp_path / "native", tmp_path / "saved/elmo/model"):
+        assert "Licence: CC BY-NC 4.0" in (folder / of_download).read_text("utf8")
+        if card is not None:
+            assert (folder / "README.md").read_text("utf8") == card
+            assert (folder / "LICENSE").read_text("utf8") == "CC BY-SA 4.0"
+    assert "CC BY-NC 4.0" in run("info", str(tmp_path / "saved"))
 
 
 # Damaged and strange
