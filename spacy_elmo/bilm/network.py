@@ -43,6 +43,7 @@ class Network(nn.Module):
         mean_layers: The mean vector of each layer, or None. *Shape:* (n_outputs, width).
         task_mixes: Mixes of the layers that a task has learned, if the weights come from one.
         notes: What to know of how the weights were read, for messages; never saved.
+        read_as: The form they were read in, for messages; "" for none. Never saved.
     """
 
     initial_h: Tensor | None
@@ -64,6 +65,7 @@ class Network(nn.Module):
             self.register_buffer(name, None)
         self.task_mixes: tuple[TaskMix, ...] = ()
         self.notes: tuple[str, ...] = ()
+        self.read_as = ""
         self.vocabulary: list[str] | None = None
         self.set_vocabulary(vocabulary)
         # On the meta device there are no values to set, and drawing normal ones there makes PyTorch

@@ -12,7 +12,14 @@ from spacy_elmo.catalogue.cache import Fetched
 from spacy_elmo.catalogue.content import check_whole
 from spacy_elmo.catalogue.entries import File
 from spacy_elmo.catalogue.part import Part
-from spacy_elmo.catalogue.record import RECORD, Record, read_record, write_record
+from spacy_elmo.catalogue.record import (
+    CARD,
+    RECORD,
+    Record,
+    is_record,
+    read_record,
+    write_record,
+)
 from spacy_elmo.catalogue.transfer import BrokenOff, Progress, transfer
 from spacy_elmo.errors import DownloadError, ElmoError, problem
 from spacy_elmo.files import move_files, place_of, put_directory, stays
@@ -85,10 +92,12 @@ def download(
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         fetched = tuple(done[file.name] for file in wanted)
         write_record(aside, Record(name, fetched, dict(facts)))
+        known = (*wanted, *(before.files if before is not None else ()))
+        own = {RECORD, CARD, *(file.name for file in known)}
         if stays(folder):
-            move_files(aside, folder, RECORD)
+            move_files(aside, folder, RECORD, own)
         else:
-            put_directory(aside, folder)
+            put_directory(aside, folder, own)
     return Fetched(name, folder, fetched, dict(facts))
 
 
@@ -154,8 +163,8 @@ def _expected(file: File, before: Record | None, given: Mapping[str, str]) -> Fi
 
 
 def _by_hand(folder: Path, files: Sequence[File]) -> bool:
-    """Whether somebody has put the files there."""
-    return all((folder / file.name).is_file() for file in files)
+    """Whether somebody has put the files there, and no record of another kind."""
+    return not (folder / RECORD).exists() and all((folder / file.name).is_file() for file in files)
 
 
 def _check_same(folder: Path, before: Record, wanted: Sequence[File]) -> None:
@@ -178,7 +187,7 @@ def _check_replaceable(folder: Path, before: Record | None) -> None:
         return
     if not folder.is_dir():
         raise problem(folder, "is no folder", "Give another name", error=DownloadError)
-    if any(folder.iterdir()) and not (folder / RECORD).is_file():
+    if any(folder.iterdir()) and not is_record(folder / RECORD):
         what = "is a folder of other things, so it is not replaced"
         raise problem(folder, what, "Give another folder, or empty it", error=DownloadError)
 
@@ -187,7 +196,8 @@ def _fetch(file: File, folder: Path, progress: Progress) -> File:
     """One file, checked: its size and sha256 are known then."""
     target = folder / file.name
     part = Part(folder, file.name)
-    if not target.is_file():
+    if not target.is_file() or part.url != file.url:  # of a download of another model, perhaps
+        target.unlink(missing_ok=True)
         transfer(file, part, progress)
         part.finish(target)
     return _checked(file, folder)

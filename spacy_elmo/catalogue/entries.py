@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spacy_elmo.errors import DownloadError, ElmoError, problem
+from spacy_elmo.fields import check_fields
 from spacy_elmo.files import read_json
 from spacy_elmo.languages import TOKENISATIONS, is_language
 
@@ -62,6 +63,7 @@ class File:
     hashes: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(File, vars(self))
         name = self.name
         if not name or name.startswith(".") or Path(name).name != name or "\\" in name:
             raise ValueError(f"the file name {name!r} is none that a folder could hold")
@@ -69,6 +71,11 @@ class File:
             raise ValueError(f"{name}: role is {self.role!r}, expected one of {ROLES}")
         if self.url is not None and urlsplit(self.url).scheme not in ("http", "https"):
             raise ValueError(f"{name}: {self.url!r} is no address that starts with http or https")
+        for size in (self.bytes, self.about_bytes):
+            if size is not None and size < 0:
+                raise ValueError(f"{name}: a file has no {size} bytes")
+        if not isinstance(self.hashes or {}, Mapping):
+            raise ValueError(f"{name}: hashes is {self.hashes!r}, expected an object")
         for kind, value in (self.hashes or {}).items():
             check_hash(kind, value)
 
@@ -249,7 +256,7 @@ def check_hash(kind: str, value: str) -> str:
     """
     if kind not in HASHES:
         raise ValueError(f"{kind!r} is no hash that is known: expected one of {tuple(HASHES)}")
-    text = value.strip().lower()
+    text = value.strip().lower() if isinstance(value, str) else ""
     if len(text) != HASHES[kind] or set(text) - set("0123456789abcdef"):
         raise ValueError(
             f"{value!r} is no {kind}: expected {HASHES[kind]} hexadecimal digits, 0 to 9 and a to f"

@@ -68,6 +68,5 @@ class Part:
         self.notes.unlink(missing_ok=True)
 
     def finish(self, target: Path) -> None:
-        """Give the file its name."""
+        """Give the file its name. The notes stay, to tell where it came from."""
         self.path.replace(target)
-        self.notes.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_elmo.catalogue.entries import FORMATS, Entry, File
-from spacy_elmo.errors import WeightsError, problem
+from spacy_elmo.errors import ElmoError, WeightsError, problem
 from spacy_elmo.files import new_file, read_json, write_json
 from spacy_elmo.languages import TOKENISATIONS, is_language
 
@@ -39,8 +39,18 @@ def facts_of(entry: Entry) -> dict[str, str]:
     return {key: getattr(entry, key) for key in FACTS if getattr(entry, key) is not None}
 
 
+def is_record(path: Path) -> bool:
+    """Whether a file is the record of a download, of any version, if a damaged one."""
+    try:
+        return read_json(path).get("format") == MARKER
+    except ElmoError:
+        return False
+
+
 def read_record(folder: Path) -> Record | None:
     """Read the record in a folder, or None if there is none.
+
+    A file of its name that has another marker, or none, is somebody else's.
 
     Raises:
         WeightsError: If it is damaged.
@@ -52,9 +62,11 @@ def read_record(folder: Path) -> Record | None:
     except OSError:  # a folder that may not be looked into: whoever reads it says so
         return None
     values = read_json(path, error=WeightsError)
+    if values.get("format") != MARKER:
+        return None
     try:
-        if values["format"] != MARKER or values["version"] != VERSION:
-            raise ValueError(f"expected format {MARKER!r} of version {VERSION}")
+        if values["version"] != VERSION:
+            raise ValueError(f"version is {values['version']!r}, expected {VERSION}")
         files = tuple(File(**file) for file in values["files"])
         facts = {key: _text(values[key]) for key in FACTS if values.get(key) is not None}
         if "lang" in facts and not is_language(facts["lang"]):

@@ -136,8 +136,10 @@ def _check(response: Any, file: File, part: Part, start: int) -> _Answer:
         advice = "It may have moved: look for it at the source of the model, and give its address"
         what = f"the server answered {status} {response.reason}"
         raise problem(f"{file.url}", what, advice, error=DownloadError)
-    if urlsplit(file.url or "").scheme == "https" != urlsplit(response.url).scheme:
-        what = f"leads to {response.url}, which is not encrypted"
+    steps = [each.url for each in (*response.history, response)]
+    plain = [url for url in steps if urlsplit(url).scheme != "https"]
+    if urlsplit(file.url or "").scheme == "https" and plain:
+        what = f"leads to {plain[0]}, which is not encrypted"
         raise problem(f"{file.url}", what, "Give that address if you trust it", error=DownloadError)
     start, total = _range(headers) if status == 206 else (0, _number(headers.get("Content-Length")))
     if start and (start != part.size or total != part.total):
@@ -158,6 +160,7 @@ def _receive(response: Any, answer: _Answer, file: File, part: Part, progress: P
         part.begin(str(file.url), answer.total, answer.validator)
     progress.begin(file.name, answer.total, answer.start)
     checked = False
+    most = file.bytes if answer.total is None else answer.total
     try:
         with part.open() as out:
             for piece in _pieces(response):
@@ -166,8 +169,11 @@ def _receive(response: Any, answer: _Answer, file: File, part: Part, progress: P
                 if not checked and part.size >= 512:
                     check_start(file, part.path)
                     checked = True
-                if answer.total is not None and part.size > answer.total:
+                if most is not None and part.size > most:
                     break
+        if answer.total is None and most is not None and part.size > most:
+            what = f"sends more than the {most:,} bytes expected: it is another file"
+            raise problem(f"{file.url}", what, "Nothing of it was kept", error=DownloadError)
         if answer.total is not None and part.size != answer.total:
             if part.size < answer.total:
                 raise _Passing(f"broke off after {part.size:,} of {answer.total:,} bytes")

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spacy_elmo.bilm.bilm import BiLM
 
 
 def convert(
@@ -39,10 +45,10 @@ def convert(
 
     from wasabi import msg
 
-    from spacy_elmo.formats import folder_of, load, save
+    from spacy_elmo.formats import load, papers_of, save
     from spacy_elmo.formats.generation import edits_are_meant
-    from spacy_elmo.formats.loading import check_target, format_of, resolve
-    from spacy_elmo.formats.papers import read_papers, write_papers
+    from spacy_elmo.formats.loading import check_target, resolve
+    from spacy_elmo.formats.papers import read_papers, remove_papers, write_papers
     from spacy_elmo.languages import TOKENISATIONS, is_language
 
     if target.exists() and not force:
@@ -59,7 +65,38 @@ def convert(
         lang=lang or lm.config.lang,
         tokenisation=tokenisation or lm.config.tokenisation,
     )
+    papers, read = papers_of(source), resolve(source)
+    of_another = target.exists() and bool(read_papers(target)) and not _holds(target, lm)
     save(lm, target, dtype=dtype)
-    write_papers(target, read_papers(folder_of(source)), replace=False)
-    read = resolve(source)
-    msg.good(f"Read {read}, {format_of(read).kind}, and wrote {target}")
+    if of_another:  # its card and licences do not hold for what is there now
+        remove_papers(target)
+    write_papers(target, papers, replace=of_another)
+    msg.good(f"Read {read}, {lm.read_as}, and wrote {target}")
+
+
+def _holds(target: Path, lm: BiLM) -> bool:
+    """Whether weights are those of a model, if rounded to float16. Damaged ones are of another."""
+    from torch import equal
+
+    from spacy_elmo.errors import WeightsError
+    from spacy_elmo.formats import load
+    from spacy_elmo.formats.generation import edits_are_meant
+
+    try:
+        with edits_are_meant():
+            old = _network(load(target))
+    except WeightsError:
+        return False
+    new = _network(lm)
+    return old.keys() == new.keys() and all(
+        equal(old[name].half(), tensor.half()) for name, tensor in new.items()
+    )
+
+
+def _network(lm: BiLM) -> dict[str, Tensor]:
+    """The parameters without those of the softmax, which some formats leave out."""
+    return {
+        name: parameter.detach()
+        for name, parameter in lm.named_parameters()
+        if not name.startswith("softmax.")
+    }

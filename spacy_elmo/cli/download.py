@@ -116,6 +116,7 @@ def _files(urls: list[str]) -> tuple[File, ...]:
     from spacy_elmo.catalogue.entries import File
 
     names = [unquote(PurePosixPath(urlsplit(url).path).name) for url in urls]
+    _check_names(names)
     roles = [_role(name) for name in names] if len(urls) > 1 else ["weights"]
     if roles.count("weights") != 1:  # a folder of several: a checkpoint, say
         roles = ["part" if role == "weights" else role for role in roles]
@@ -123,6 +124,22 @@ def _files(urls: list[str]) -> tuple[File, ...]:
         File(name=name, role=role, url=url)
         for name, role, url in zip(names, roles, urls, strict=True)
     )
+
+
+def _check_names(names: list[str]) -> None:
+    from spacy_elmo.catalogue.record import CARD, RECORD
+
+    kept = {RECORD.casefold(), CARD.casefold()}
+    seen: set[str] = set()
+    for name in names:
+        folded = name.casefold()
+        if folded in kept:
+            raise ValueError(f"a file named {name!r} has no place: what is kept of a download is")
+        if folded in seen:
+            raise ValueError(
+                f"two of the URLs are of a file named {name!r}: give those of one model"
+            )
+        seen.add(folded)
 
 
 def _role(name: str) -> str:

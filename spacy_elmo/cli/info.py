@@ -52,9 +52,8 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
 
     from spacy_elmo.catalogue import downloaded, how_to_get, models
     from spacy_elmo.catalogue.record import rows_of
-    from spacy_elmo.formats import folder_of, load
-    from spacy_elmo.formats.loading import format_of, resolve
-    from spacy_elmo.formats.papers import licences, read_papers
+    from spacy_elmo.formats import load, papers_of
+    from spacy_elmo.formats.papers import licences
 
     if weights in models() and not Path(weights).exists() and downloaded(weights) is None:
         entry = models()[weights]
@@ -62,9 +61,8 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
         typer.echo(f"\n{how_to_get(entry)}")
         return
     lm = load(weights, options=options, vocab=vocab)
-    path = resolve(weights)
-    named = ", ".join(licences(read_papers(folder_of(weights))))
-    rows = {"Format": format_of(path).kind} | describe(lm)
+    named = ", ".join(licences(papers_of(weights)))
+    rows = {"Format": lm.read_as} | describe(lm)
     msg.table({**rows, "Licences": named or "none is named"} | published(weights), divider=False)
     for mix in lm.task_mixes:
         typer.echo(f"\n{mix_lines(mix)}")
@@ -192,16 +190,18 @@ def mix_lines(mix: TaskMix) -> str:
 def find_card(weights: str) -> Path | None:
     """The card of weights given by name or path, if there is one.
 
-    It is the README.md in their folder; that of an HDF5 file may bear its name (`x_README.md`).
+    It is the README.md in their folder, or in the archive; that of an HDF5 file may bear its name
+    (`x_README.md`).
     """
-    from spacy_elmo.formats import folder_of
     from spacy_elmo.formats.hdf5.companions import companion
+    from spacy_elmo.formats.loading import places_of_papers
 
-    path = folder_of(weights)
-    if path.is_dir():
-        candidates = [path / CARD]
-    else:
-        candidates = [companion(path, "README", ".md"), path.parent / CARD]
+    candidates: list[Path] = []
+    for path in places_of_papers(weights):
+        if path.is_dir():
+            candidates += [path / CARD]
+        else:
+            candidates += [companion(path, "README", ".md"), path.parent / CARD]
     return next((card for card in candidates if card.is_file()), None)
 
 

@@ -37,15 +37,18 @@ def read(
         device: Where the tensors go.
 
     Returns:
-        The model.
+        The model. Its `read_as` says which format that was.
 
     Raises:
         WeightsError: When anything about the weights is wrong, and for a part of weights that have
             none.
     """
     if part is None:
-        return known.read(path, options=options, vocab=vocab, device=device)
-    if known.read_part is None:
+        lm = known.read(path, options=options, vocab=vocab, device=device)
+    elif known.read_part is not None:
+        lm = known.read_part(path, options=options, vocab=vocab, device=device, part=part)
+    else:
         what = f"holds one model, but #{part} asks for one of several"
         raise problem(path, what, f"Leave out #{part}: it is for models of AllenNLP")
-    return known.read_part(path, options=options, vocab=vocab, device=device, part=part)
+    lm.read_as = lm.read_as or known.kind  # an archive says what was inside
+    return lm

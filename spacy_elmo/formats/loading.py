@@ -23,6 +23,7 @@ from spacy_elmo.formats import (
 )
 from spacy_elmo.formats.foreign import FOREIGN_SUFFIXES, describe
 from spacy_elmo.formats.format import Format, Writer
+from spacy_elmo.formats.papers import read_papers
 from spacy_elmo.formats.tensorflow.bundle import INDEX
 
 # In the order they are tried. A new format is a module with a `Format`, and its line here.
@@ -149,7 +150,7 @@ def resolve(source: str | Path) -> Path:
     Raises:
         WeightsError: If there is no such thing; it says how to get weights.
     """
-    source, _ = split_part(source)
+    given, (source, _) = source, split_part(source)
     # In a `Path`, "./NAME" has become "NAME".
     if str(source) in PACKAGED and not (isinstance(source, Path) and source.exists()):
         path = MODELS / str(source)
@@ -170,7 +171,7 @@ def resolve(source: str | Path) -> Path:
     found = catalogue.opened(path) if exists else _downloaded(str(source))
     if found is None:
         raise WeightsError(
-            f"no weights at {str(source)!r}: it is no path that exists, and no name of a packaged "
+            f"no weights at {str(given)!r}: it is no path that exists, and no name of a packaged "
             f"model ({', '.join(PACKAGED)}) or a downloaded one. "
             f"{catalogue.similar(str(source))}{_how_to_get_weights()}"
         )
@@ -242,24 +243,44 @@ def split_part(source: str | Path) -> tuple[str | Path, str | None]:
     return (whole, part) if mark and not is_path else (source, None)
 
 
-def folder_of(source: str | Path) -> Path:
-    """What holds the card and the licences of weights: their folder, or what an archive held.
+def places_of_papers(source: str | Path) -> list[Path]:
+    """What holds the card and the licences of weights, as `read_papers` takes it.
 
     Args:
         source: As for `resolve`.
 
     Returns:
-        The path of `resolve`; for an archive that was read, the folder it was unpacked to; for a
-        file of a downloaded model, the folder of that.
+        Of an archive that was read the folder it was unpacked to; then the folder of a downloaded
+        model, or the path of `resolve`.
 
     Raises:
         WeightsError: As `resolve`.
     """
     path = resolve(source)
     contents = archives.contents(path)
-    if contents is not None:
-        return contents
-    return path if path.is_dir() or download_of(path) is None else path.parent
+    here = path if path.is_dir() or download_of(path) is None else path.parent
+    return [here] if contents is None else [contents, here]
+
+
+def papers_of(source: str | Path) -> dict[str, bytes]:
+    """The card and the licences of weights, by name: what is inside, and what came with a download.
+
+    Where both have one of a name, that of the download is `README.download.md`, say.
+
+    Args:
+        source: As for `resolve`.
+
+    Raises:
+        WeightsError: As `resolve`.
+    """
+    inner, *outer = (read_papers(place) for place in places_of_papers(source))
+    found = dict(inner)
+    taken = {name.casefold() for name in inner}
+    for name, content in (paper for papers in outer for paper in papers.items()):
+        path = Path(name)
+        known = f"{path.stem}.download{path.suffix}" if name.casefold() in taken else name
+        found[known] = content
+    return found
 
 
 def _writers() -> dict[str, Writer]:

@@ -71,6 +71,18 @@ def write_papers(
                 aside.write_bytes(content)
 
 
+def remove_papers(target: Path) -> None:
+    """Remove the card and the licences that `read_papers` finds.
+
+    Args:
+        target: The path of the weights.
+    """
+    papers = read_papers(target)
+    for name, path in list(_candidates(target)):
+        if name in papers:
+            path.unlink()
+
+
 def licences(papers: Papers) -> list[str]:
     """Licences that a card and the files beside it name, each once, in their order.
 

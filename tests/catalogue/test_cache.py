@@ -20,6 +20,8 @@ from spacy_elmo.cli.app import app
 from spacy_elmo.formats.loading import resolve
 from spacy_elmo.home import home as home_folder
 from tests.catalogue.conftest import MakeCatalogue
+from tests.catalogue.server import Site
+from tests.formats.archives.make import member, tar_of
 from tests.formats.models import assert_same
 from tests.test_architecture import ROOT, libraries
 from tests.tiny import tiny_lm
@@ -143,17 +145,68 @@ def test_licence_and_source_travel_with_a_pipeline(
     assert "Licence: CC0" in (tmp_path / "x/README.md").read_text("utf8")
 
 
+@pytest.mark.parametrize("card", [None, "Trained on naught."])
+def test_licence_and_card_of_a_downloaded_archive(
+    site: Site,
+    make_catalogue: MakeCatalogue,
+    model_files: dict[str, bytes],
+    tmp_path: Path,
+    card: str | None,
+) -> None:
+    """They are what the catalogue said, also after the archive was unpacked."""
+    members = dict(model_files)
+    if card is not None:
+        members |= {"README.md": card.encode(), "LICENSE": b"CC BY-SA 4.0"}
+    archive = tar_of(tmp_path / "x.tar.gz", (member(*each) for each in members.items()))
+    site.files["x.tar.gz"] = archive.read_bytes()
+    files = [{"name": "x.tar.gz", "role": "weights", "url": site.url("x.tar.gz")}]
+    make_catalogue(
+        {"packed": {"files": files, "format": "hdf5-tar", "licence": "CC BY-NC 4.0", "lang": "no"}}
+    )
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    run("download", "packed")
+    told = run("info", "packed", "--card")
+    licences = ["CC BY-NC 4.0"] if card is None else ["CC BY-SA 4.0", "CC BY-NC 4.0"]
+    (row,) = (line.split(maxsplit=1) for line in told.splitlines() if line.startswith("Licences"))
+    assert set(row[1].strip().split(", ")) == set(licences)
+    assert (card or "Licence: CC BY-NC 4.0") in told
+    of_download = "README.md" if card is None else "README.download.md"
+    nlp = spacy.blank("nb")
+    nlp.add_pipe("elmo", config={"model": {"weights": "packed"}})
+    nlp.initialize()
+    nlp.to_disk(tmp_path / "saved")
+    meta = json.loads((tmp_path / "saved/meta.json").read_text("utf8"))
+    assert "CC BY-NC 4.0" in meta["license"]
+    run("convert", "packed", str(tmp_path / "native"))
+    for folder in (tmp_path / "native", tmp_path / "saved/elmo/model"):
+        assert "Licence: CC BY-NC 4.0" in (folder / of_download).read_text("utf8")
+        if card is not None:
+            assert (folder / "README.md").read_text("utf8") == card
+            assert (folder / "LICENSE").read_text("utf8") == "CC BY-SA 4.0"
+    assert "CC BY-NC 4.0" in run("info", str(tmp_path / "saved"))
+
+
 # Damaged and strange
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "x"}, "expected format 'spacy-elmo.download' of version 1"),
-        ({"version": 2}, "of version 1"),
+        ({"version": 2}, "version is 2, expected 1"),
         ({"files": [{"name": "../../x", "role": "weights"}]}, "file name"),
         ({"files": [{"colour": "blue"}]}, "no record of a download"),
         ({"files": 3}, "no record of a download"),
+        ({"files": [{"name": WEIGHTS, "role": "weights", "bytes": "12"}]}, "bytes is '12'"),
+        ({"files": [{"name": WEIGHTS, "role": "weights", "bytes": True}]}, "bytes is True"),
+        ({"files": [{"name": WEIGHTS, "role": "weights", "bytes": -1}]}, "no -1 bytes"),
+        ({"files": [{"name": 3, "role": "weights"}]}, "name is 3"),
+        ({"files": [{"name": "x", "role": "weights", "hashes": ["md5"]}]}, "hashes is"),
+        ({"files": [{"name": "x", "role": "weights", "hashes": {"md5": 3}}]}, "3 is no md5"),
         ({"lang": "english"}, "lang is 'english'"),
         ({"lang": ["en"]}, "is no text"),
         ({"tokenisation": "bytes"}, "tokenisation is 'bytes'"),
@@ -173,6 +226,40 @@ def test_a_damaged_record(
     record.write_text("{")
     with pytest.raises(WeightsError, match="not valid JSON"):
         BiLM.from_pretrained(published)
+
+
+@pytest.mark.parametrize("content", ['{"format": "x"}', "{}"])
+def test_a_file_of_that_name_that_is_no_record(
+    by_hand: Path, published: str, tmp_path: Path, content: str
+) -> None:
+    (by_hand / "download.json").write_text(content)
+    assert BiLM.from_pretrained(published).config.lang == "no"
+    tiny_lm().save(tmp_path / "x" / WEIGHTS)
+    (tmp_path / "x/download.json").write_text(content)
+    assert_same(BiLM.from_pretrained(tmp_path / "x" / WEIGHTS), tiny_lm())
+    assert_same(BiLM.from_pretrained(tmp_path / "x"), tiny_lm())
+    result = CliRunner().invoke(app, ["download", published])
+    assert result.exit_code == 1
+    assert "a folder of other things" in " ".join(result.output.split())
+    assert (by_hand / "download.json").read_text() == content
+
+
+def test_options_of_an_address_beside_a_damaged_download(
+    by_hand: Path, published: str, site: Site, make_catalogue: MakeCatalogue
+) -> None:
+    known = json.loads((by_hand / OPTIONS).read_text("utf8"))
+    url = site.url(OPTIONS)
+    files = [
+        {"name": WEIGHTS, "role": "weights", "url": site.url(WEIGHTS)},
+        {"name": OPTIONS, "role": "options", "url": url},
+    ]
+    make_catalogue({published: {"files": files, "options": known}, "other": {"files": files}})
+    (by_hand / "download.json").write_text("{")
+    assert options_of_url(url) == known, "the catalogue says"
+    other = by_hand.with_name("other")
+    shutil.copytree(by_hand, other, ignore=shutil.ignore_patterns("download.json"))
+    (other / OPTIONS).write_text('{"lstm": "of the other download"}')
+    assert options_of_url(url) == {"lstm": "of the other download"}
 
 
 def test_a_folder_of_an_unknown_name(home: Path) -> None:

@@ -9,10 +9,13 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 
 from spacy_elmo import BiLM, DownloadError, WeightsError
 from spacy_elmo.catalogue import downloaded, find, transfer
@@ -423,8 +426,110 @@ def test_whatever_breaks_the_file_is_the_one_that_was_asked_for(
 
 def test_a_damaged_record_is_replaced_by_force(site: Site) -> None:
     folder = get(site).folder
-    (folder / RECORD).write_text("{")
-    with pytest.raises(WeightsError, match="not valid JSON"):
+    values = json.loads((folder / RECORD).read_text("utf8"))
+    (folder / RECORD).write_text(json.dumps({**values, "files": 3}))
+    with pytest.raises(WeightsError, match="no record of a download"):
         get(site)
     get(site, force=True)
+    assert json.loads((folder / RECORD).read_text("utf8")) == values
     assert_same(BiLM.from_pretrained("tiny"), tiny_lm())
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format": "a shop"}'])
+def test_a_record_of_another_kind_protects_its_folder(
+    site: Site, tmp_path: Path, content: str
+) -> None:
+    files = {"thesis.tex": "Introduction", RECORD: content, "README.md": "Mine"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DownloadError, match="other things, so it is not replaced"):
+        get(site, to=tmp_path, force=True)
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+    assert site.requests == []
+
+
+def test_force_keeps_what_is_not_of_the_download(site: Site) -> None:
+    folder = get(site).folder
+    (folder / "notes.txt").write_text("Good ones.")
+    (folder / "mine").mkdir()
+    (folder / "mine/x").write_text("x")
+    site.files["other.hdf5"] = site.files[WEIGHTS]
+    files = [
+        File("other.hdf5", "weights", site.url("other.hdf5")),
+        File(OPTIONS, "options", site.url(OPTIONS)),
+    ]
+    get(site, files=files, force=True)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["notes.txt", "mine", "other.hdf5", OPTIONS, RECORD, "README.md"]
+    )
+    assert (folder / "notes.txt").read_text() == "Good ones."
+    assert (folder / "mine/x").read_text() == "x"
+    assert_same(BiLM.from_pretrained("tiny"), tiny_lm())
+
+
+def test_a_broken_off_download_lends_nothing_to_that_of_another_model(
+    site: Site, tmp_path: Path, home: Path
+) -> None:
+    """Files of the same names, from other addresses."""
+    site.cuts[WEIGHTS] = [5000, *[0] * 9]
+    with pytest.raises(BrokenOff):
+        get(site)
+    assert (home / "models/.tiny.part" / OPTIONS).is_file()
+    site.cuts.clear()
+    other = tiny_lm(seed=1, cell_clip=0.5)
+    other.save(tmp_path / "b" / WEIGHTS)
+    for path in (tmp_path / "b").iterdir():
+        site.files[f"b/{path.name}"] = path.read_bytes()
+    files = [
+        File(WEIGHTS, "weights", site.url(f"b/{WEIGHTS}")),
+        File(OPTIONS, "options", site.url(f"b/{OPTIONS}")),
+    ]
+    folder = get(site, files=files).folder
+    assert (folder / OPTIONS).read_bytes() == (tmp_path / "b" / OPTIONS).read_bytes()
+    assert_same(BiLM.from_pretrained("tiny"), other)
+    names = (WEIGHTS, OPTIONS, RECORD, "README.md")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+
+
+def test_every_step_of_a_redirect_is_encrypted(
+    site: Site, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Encrypted(HTTPAdapter):
+        """Says https, and asks the site."""
+
+        def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+            said = request.url
+            request.url = said.replace("https:", "http:")
+            response = super().send(request, *args, **kwargs)
+            request.url = response.url = said
+            return response
+
+    class Session(requests.Session):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mount("https://", Encrypted())
+
+    monkeypatch.setattr(transfer.requests, "Session", Session)
+    secure = site.address.replace("http:", "https:")
+    site.files["end.hdf5"] = site.files[WEIGHTS]
+    files = [File(WEIGHTS, "weights", f"{secure}/{WEIGHTS}")]
+    site.redirects[WEIGHTS] = site.url("between")
+    site.redirects["between"] = f"{secure}/end.hdf5"
+    with pytest.raises(DownloadError, match=f"leads to {site.address}/between, which is not enc"):
+        get(site, files=files)
+    assert left(home) == []
+    site.redirects[WEIGHTS] = f"{secure}/between"
+    assert get(site, files=files).weights.read_bytes() == site.files[WEIGHTS]
+
+
+def test_a_stream_without_a_length_ends_where_the_file_should(site: Site, home: Path) -> None:
+    size = len(site.files[WEIGHTS])
+    file = File(WEIGHTS, "weights", site.url(WEIGHTS), bytes=size)
+    site.lengths, told = False, Told()
+    site.files[WEIGHTS] += bytes(40 * transfer.CHUNK)
+    with pytest.raises(DownloadError, match=rf"more than the {size:,} bytes expected"):
+        get(site, files=[file], told=told)
+    assert told.size <= size + transfer.CHUNK
+    assert left(home) == []
+    site.files[WEIGHTS] = site.files[WEIGHTS][:size]
+    assert get(site, files=[file]).weights.stat().st_size == size

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.cli.app import app
+from spacy_elmo.formats.papers import read_papers
 
 CHAR_CNN = CharCNNConfig(embedding_dim=4, filters=((1, 3), (2, 5)), n_highway=1)
 CONFIG = BiLMConfig(lstm_dim=7, projection_dim=6, char_cnn=CHAR_CNN)
@@ -52,6 +53,39 @@ def test_a_card_travels_with_native_weights_but_replaces_none(native, tmp_path):
     (target / "README.md").write_text("My own.")
     assert convert(native, target, "--force").exit_code == 0
     assert (target / "README.md").read_text() == "My own."
+
+
+@pytest.mark.parametrize("name", ["copy", "copy.hdf5"])
+def test_the_papers_of_another_model_go_with_its_weights(native, tmp_path, name):
+    """A licence that holds for the old weights says nothing of the new ones."""
+    (native / "LICENSE.txt").write_text("CC BY-SA 4.0")
+    target = tmp_path / name
+    assert convert(native, target).exit_code == 0
+    assert read_papers(target).keys() == {"README.md", "LICENSE.txt"}
+    BiLM(CONFIG, VOCABULARY).save(tmp_path / "other")
+    (tmp_path / "other/README.md").write_text("Another.")
+    assert convert(tmp_path / "other", target, "--force").exit_code == 0
+    assert read_papers(target) == {"README.md": b"Another."}
+    if target.is_dir():
+        (target / "notes.txt").write_text("no paper of the weights")
+    (tmp_path / "other/README.md").unlink()
+    assert convert(native, target, "--force").exit_code == 0
+    assert convert(tmp_path / "other", target, "--force").exit_code == 0
+    assert read_papers(target) == {}
+    assert not target.is_dir() or (target / "notes.txt").is_file()
+
+
+def test_an_edited_card_of_the_same_model_stays_whatever_the_dtype(native, tmp_path):
+    target = tmp_path / "copy"
+    assert convert(native, target).exit_code == 0
+    (target / "README.md").write_text("My own.")
+    assert convert(native, target, "--force", "--dtype", "float16", "--lang", "en").exit_code == 0
+    assert (target / "README.md").read_text() == "My own."
+    assert convert(native, target, "--force").exit_code == 0
+    assert (target / "README.md").read_text() == "My own."
+    (target / "weights.safetensors").write_bytes(b"damaged")
+    assert convert(native, target, "--force").exit_code == 0
+    assert (target / "README.md").read_text() == "Trained on naught."
 
 
 def test_half_the_size_in_float16(native, tmp_path):

@@ -66,6 +66,12 @@ def test_addresses(site: Site, tmp_path: Path) -> None:
         (["http://127.0.0.1:9/x.hdf5", "--name", "pt_elmo"], "is the name of another model"),
         (["http://127.0.0.1:9/", "--name", "x"], "the file name '' is none"),
         (["ftp://127.0.0.1/x.hdf5"], "no address that starts with http or https"),
+        (
+            ["http://x/a/W.hdf5", "http://x/b/w.hdf5"],
+            "two of the URLs are of a file named 'w.hdf5'",
+        ),
+        (["http://x/a.hdf5", "http://x/Download.json"], "named 'Download.json' has no place"),
+        (["http://x/readme.md"], "named 'readme.md' has no place"),
         (["pt_elmo", "--sha256", "00"], "64 hexadecimal digits"),
         (["pt_elmo", *["--sha256", "0" * 64] * 3], "3 times --sha256 for 2 files"),
     ],

@@ -53,7 +53,9 @@ def format_of(formats: Sequence[Format]) -> Format:
                 return dispatch.read(known, home, part, options=options, vocab=vocab, device=device)
 
         with unchanged(archive):
-            return _read(archive, read_folder)
+            lm = _read(archive, read_folder)
+        lm.read_as += " in an archive"
+        return lm
 
     return Format(
         description=f"a zip or tar archive of one of these ({', '.join(SUFFIXES[:5])})",

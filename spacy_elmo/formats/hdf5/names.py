@@ -24,6 +24,8 @@ GATES = Layout(lambda bias: bias, gates=True)
 
 # What other readers do not know lives in a group of its own, where they do not look.
 OWN_GROUP = "spacy_elmo"
+# Attribute of it, a list in JSON, there only in weights that come from a task's model.
+TASK_MIXES = "task_mixes"
 
 # Our name, the name in the file, the arrangement there. A field in braces stands for a number, or
 # for a direction, which the file numbers: 0 is forward, 1 backward. `{cell}` depends on who wrote

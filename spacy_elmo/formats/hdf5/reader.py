@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,6 +14,7 @@ import torch
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import OPTIONAL, STORED_INITIAL_STATES, BiLMConfig
+from spacy_elmo.bilm.task_mix import TaskMix, task_mixes_of
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.assemble import assemble, optional_tensors
 from spacy_elmo.formats.blocks import Stored, read_tensors
@@ -33,14 +35,14 @@ from spacy_elmo.formats.hdf5.companions import (
 )
 from spacy_elmo.formats.hdf5.contained import check_complete, contained_datasets
 from spacy_elmo.formats.hdf5.library import h5py_errors, import_h5py
-from spacy_elmo.formats.hdf5.names import OWN_GROUP
+from spacy_elmo.formats.hdf5.names import OWN_GROUP, TASK_MIXES
 from spacy_elmo.formats.hdf5.options import read_config, to_options
 from spacy_elmo.formats.tensors import network_tensors
 from spacy_elmo.types import Array
 from spacy_elmo.vocabulary import read_vocabulary
 
 # Attributes of our own group.
-_OWN = ("initial_state", "options", "vocabulary", *OPTIONAL)
+_OWN = ("initial_state", "options", "vocabulary", TASK_MIXES, *OPTIONAL)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DTYPES = ("float16", "float32", "float64")
 
@@ -120,6 +122,7 @@ def read(
             device=device,
         )
         lm = assemble(weights, config, vocabulary, tensors)
+        lm.task_mixes = _task_mixes(weights, said.get(TASK_MIXES), config)
         described = values_digest(to_options(config))
         check_belongs(options, weights, described, said.get("options"), source=path)
         if vocabulary is not None and said.get("vocabulary") != ABSENT:
@@ -161,6 +164,13 @@ def _with_text(config: BiLMConfig, path: Path, file: Any) -> BiLMConfig:
     try:
         return replace(config, lang=said.get("lang"), tokenisation=said.get("tokenisation"))
     except ValueError as error:
+        raise problem(path, f"{OWN_GROUP!r}: {error}", "Get the weights anew") from error
+
+
+def _task_mixes(path: Path, text: str | None, config: BiLMConfig) -> tuple[TaskMix, ...]:
+    try:
+        return task_mixes_of(None if text is None else json.loads(text), config.n_outputs)
+    except (ValueError, RecursionError) as error:
         raise problem(path, f"{OWN_GROUP!r}: {error}", "Get the weights anew") from error
 
 

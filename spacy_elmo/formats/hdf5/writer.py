@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from spacy_elmo.formats.blocks import file_rows
 from spacy_elmo.formats.generation import ABSENT, values_digest, words_digest
 from spacy_elmo.formats.hdf5.companions import companion, forget_kept, keep
 from spacy_elmo.formats.hdf5.library import import_h5py
-from spacy_elmo.formats.hdf5.names import OWN_GROUP, STANDARD
+from spacy_elmo.formats.hdf5.names import OWN_GROUP, STANDARD, TASK_MIXES
 from spacy_elmo.formats.hdf5.options import to_options
 from spacy_elmo.vocabulary import read_words, write_vocabulary
 
@@ -75,6 +76,8 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
             own.update(written)
             if config.initial_state != "zero":
                 own["initial_state"] = config.initial_state
+            if lm.task_mixes:
+                own[TASK_MIXES] = json.dumps([mix.to_dict() for mix in lm.task_mixes])
             known = config.to_dict()
             own.update({name: known[name] for name in OPTIONAL if name in known})
         _keep(options, vocab, written)

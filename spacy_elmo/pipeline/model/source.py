@@ -9,7 +9,6 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.errors import WeightsError
-from spacy_elmo.formats.papers import read_papers
 from spacy_elmo.languages import same_language
 
 
@@ -70,9 +69,9 @@ class Source:
 
     def papers(self) -> dict[str, bytes]:
         """The card and the licences of the weights, by file name."""
-        from spacy_elmo.formats import folder_of
+        from spacy_elmo.formats import papers_of
 
-        return {} if self.weights is None else read_papers(folder_of(self.weights))
+        return {} if self.weights is None else papers_of(self.weights)
 
     def mismatches(self, config: BiLMConfig, language: str, token_attr: str) -> list[str]:
         """What is to be said of weights that were trained on other text than they are used for.

@@ -10,6 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import spacy
@@ -405,6 +406,14 @@ def test_mixes(tmp_path: Path) -> None:
     for target in ("native", "half"):
         lm.save(tmp_path / target, dtype="float16" if target == "half" else "float32")
         assert BiLM.from_pretrained(tmp_path / target).task_mixes == lm.task_mixes
+    commands = ["convert", str(tmp_path / "m"), str(tmp_path / "x.hdf5")]
+    assert CliRunner().invoke(app, commands).exit_code == 0
+    assert BiLM.from_pretrained(tmp_path / "x.hdf5").task_mixes == lm.task_mixes
+    for damaged in ("{", "3", '[{"weights": [1.0], "gamma": 1.0}]'):
+        with h5py.File(tmp_path / "x.hdf5", "r+") as file:
+            file["spacy_elmo"].attrs["task_mixes"] = damaged
+        with pytest.raises(WeightsError, match=r"'spacy_elmo': .*Get the weights anew"):
+            load(tmp_path / "x.hdf5")
     done = CliRunner().invoke(app, ["info", str(tmp_path / "native")])
     assert done.output.count("layer_weights = ") == 2
     assert "The task normalised each layer" in done.output

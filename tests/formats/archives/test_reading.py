@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -140,10 +141,18 @@ def test_through_the_commands(folder: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "3 of width 8" in done.output
     assert "Trained on naught." in done.output
+    read_as = "an HDF5 file of bilm-tf or AllenNLP in an archive"
+    assert re.search(rf"Format +{read_as}", done.output)
     done = CliRunner().invoke(app, ["convert", str(archive), str(tmp_path / "native")])
     assert done.exit_code == 0, done.output
+    assert f"{read_as}, and wrote" in " ".join(done.output.split())
     assert_same(load(tmp_path / "native"), model())
     assert (tmp_path / "native/README.md").read_text() == "Trained on naught."
+
+
+def test_the_message_names_the_whole_source(tmp_path: Path) -> None:
+    source = f"{tmp_path}/my#model/x.tar.gz"
+    assert f"no weights at {source!r}" in error(source)
 
 
 # Published forms, with goldens of the original
