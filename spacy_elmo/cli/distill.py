@@ -20,8 +20,8 @@ def distill(
     output: Path = typer.Argument(
         ...,
         metavar="OUTPUT",
-        help="NAME.txt, .vec or .w2v: word2vec's text, which `spacy init vectors` reads. Any other "
-        "name: a folder, a blank pipeline with the vectors.",
+        help="NAME.txt, .vec or .w2v: word2vec's text, which `spacy init vectors` reads. A name "
+        "without a suffix: a folder, a blank pipeline with the vectors.",
     ),
     n_words: int = typer.Option(50_000, "--n-words", "-n", min=1, help="So many frequent words."),
     min_count: int = typer.Option(5, min=1, help="Occurrences that each of them must have."),
@@ -50,10 +50,12 @@ def distill(
     """Make static vectors of words: each the mean over some of its contexts."""
     from wasabi import msg
 
+    from spacy_elmo.cli.counts import echo_repaired
     from spacy_elmo.embedding.distill import distill as run
     from spacy_elmo.embedding.entries import TextFiles
     from spacy_elmo.pretraining.run.distributed import usable_device
 
+    files = TextFiles(inputs)
     listed = None
     if words is not None:
         listed = words.read_text("utf-8-sig").split("\n")
@@ -67,7 +69,7 @@ def distill(
 
     found = run(
         weights,
-        TextFiles(inputs),
+        files,
         output,
         words=listed,
         n_words=n_words,
@@ -86,6 +88,7 @@ def distill(
         force=force,
         progress=progress,
     )
+    echo_repaired(files.counts)
     if listed is not None and len(found.words) < len(set(listed)):
         left_out = len(set(listed)) - len(found.words)
         typer.echo(f"{left_out:,} words are not in the texts, and were left out", err=True)

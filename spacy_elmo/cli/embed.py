@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from spacy_elmo.embedding.embed import Progress
+    from spacy_elmo.embedding.progress import Progress
 
 # Seconds until the first plain line of progress, and between two.
 FIRST_LINE, LINES = 2.0, 30.0
@@ -111,6 +111,9 @@ def embed(
         msg.good(f"Wrote {rows:,} rows to {output}")
         return
 
+    if address is not None or actors is not None or cpus != 1 or column != "text":
+        raise ValueError("--address, --column, --actors and --cpus are for --ray")
+    from spacy_elmo.cli.counts import echo_repaired
     from spacy_elmo.embedding.embed import embed as run
     from spacy_elmo.embedding.entries import TextFiles
     from spacy_elmo.pretraining.run.distributed import usable_device
@@ -136,6 +139,7 @@ def embed(
             force=force,
             progress=meter.update,
         )
+    echo_repaired(files.counts)
     rate = f"; {_rate(done)}" if done.n_tokens else ""
     msg.good(f"Wrote {done.n_entries:,} entries to {output}{rate}")
 

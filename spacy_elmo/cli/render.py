@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ def render(
     """Draw a picture: SVG or HTML that needs nothing else to be looked at."""
     from wasabi import msg
 
+    from spacy_elmo.cli.counts import echo_repaired
     from spacy_elmo.files import write_text
     from spacy_elmo.visual.display import STYLES, draw
     from spacy_elmo.visual.options import read_options
@@ -82,19 +84,23 @@ def render(
         shown = spacy.load(inputs[0])
     elif style in OF_TEXT:
         nlp = _pipeline(pipeline, lang, weights, score=style == "surprisal")
-        shown = _read(nlp, inputs, tokenized=tokenized, limit=limit)
+        counts: Counter[str] = Counter()
+        shown = _read(nlp, inputs, counts, tokenized=tokenized, limit=limit)
+        echo_repaired(counts)
         if style == "similarity" and len(shown) == 1:
             shown = shown[0]
     page = path.suffix.lower() != ".svg"
     markup = draw(shown, style, page=page, minified=minify, options=options)
-    if projector is not None:
-        n = write_projector(shown, projector, word=word if style == "senses" else None)
-        typer.echo(f"Wrote {n:,} vectors into {projector}", err=True)
     if str(path) == "-":
         typer.echo(markup)
-        return
-    write_text(path, markup)
-    msg.good(f"Wrote {path}")
+    else:
+        write_text(path, markup)
+        msg.good(f"Wrote {path}")
+    if projector is not None:
+        chosen = {name: options[name] for name in ("attribute", "spans_key") if name in options}
+        of_word = word if style == "senses" else None
+        n = write_projector(shown, projector, word=of_word, **chosen)
+        typer.echo(f"Wrote {n:,} vectors into {projector}", err=True)
 
 
 def _check(
@@ -146,11 +152,13 @@ def _pipeline(path: str | None, lang: str, weights: str, *, score: bool) -> Lang
     return nlp
 
 
-def _read(nlp: Language, inputs: list[str], *, tokenized: bool, limit: int) -> list[Doc]:
+def _read(
+    nlp: Language, inputs: list[str], counts: Counter[str], *, tokenized: bool, limit: int
+) -> list[Doc]:
     """Docs with vectors, up to a number of tokens."""
     found: list[Doc] = []
     n_tokens = 0
-    for doc in _docs(nlp, inputs, tokenized):
+    for doc in _docs(nlp, inputs, counts, tokenized):
         found.append(doc)
         n_tokens += len(doc)
         if n_tokens >= limit:
@@ -161,9 +169,7 @@ def _read(nlp: Language, inputs: list[str], *, tokenized: bool, limit: int) -> l
     return found
 
 
-def _docs(nlp: Language, inputs: list[str], tokenized: bool) -> Iterator[Doc]:
-    from collections import Counter
-
+def _docs(nlp: Language, inputs: list[str], counts: Counter[str], tokenized: bool) -> Iterator[Doc]:
     from spacy.tokens import Doc
 
     from spacy_elmo.pretraining.corpus.segmentation import read_docs
@@ -175,7 +181,7 @@ def _docs(nlp: Language, inputs: list[str], tokenized: bool) -> Iterator[Doc]:
             if block.kind == "docs":
                 yield from read_docs(block.source, nlp.vocab)
                 continue
-            for group in read_records(block, Counter()):
+            for group in read_records(block, counts):
                 for record in group:
                     if isinstance(record, str):
                         yield record

@@ -49,6 +49,7 @@ def score(
         False, "--tokenized", help="Plain text is one sentence per line, words between spaces."
     ),
     device: str = typer.Option("cpu", help="Where to compute: cpu or cuda."),
+    force: bool = typer.Option(False, "--force", "-f", help="Replace the output if it exists."),
 ) -> None:
     """Say how surprising each token is, in bits: after what is before it, and before what is after.
 
@@ -57,9 +58,9 @@ def score(
     ("unknown") has the score of <UNK>. Tabs, line breaks and backslashes in a text are escaped in
     TSV as in C.
     """
+    from spacy_elmo.cli.counts import echo_repaired
     from spacy_elmo.files import new_file
     from spacy_elmo.pipeline.scoring import score_docs
-    from spacy_elmo.pretraining.corpus.counts import COUNTS, READ
     from spacy_elmo.pretraining.run.distributed import usable_device
     from spacy_elmo.text.reading import check_inputs
 
@@ -67,6 +68,8 @@ def score(
     chosen = file_format or (suffix if suffix in FORMATS else "tsv")
     if chosen not in FORMATS:
         raise ValueError(f"--format is {chosen!r}: expected one of {', '.join(FORMATS)}")
+    if output is not None and output.exists() and not force:
+        raise FileExistsError(f"{output} exists: give another path, or --force to replace it")
     counts: Counter[str] = Counter()
     kinds = check_inputs(inputs, tokenized)
     nlp = _pipeline(lang, pipeline)
@@ -80,9 +83,7 @@ def score(
             file = stack.enter_context(path.open("w", encoding="utf8", newline="\n"))
         for line in lines:
             typer.echo(line, file=file)
-    for name, meaning in COUNTS.items():
-        if counts[name] and name not in READ:
-            typer.echo(f"{counts[name]:,} {meaning}", err=True)
+    echo_repaired(counts)
 
 
 def _pipeline(lang: str, name: str | None) -> Language:

@@ -89,8 +89,8 @@ class BatchEmbedder:
             A batch of the same kind.
 
         Raises:
-            EmbeddingError: If there is no such column, it holds something else than texts and lists
-                of words, or a column of a new one's name is there.
+            EmbeddingError: If there is no such column, or one of a new one's name.
+            ValueError: If it holds something else than texts and lists of words.
         """
         names, texts, build = self._opened(batch)
         _, choice, spec = self._load()

@@ -74,8 +74,8 @@ def distill(
     Args:
         model: As for `embed`.
         texts: As for `embed`, but such as can be read twice.
-        output: `.txt`, `.vec` or `.w2v`: word2vec's text. Any other name: a folder with a blank
-            pipeline that has the vectors. None: nothing is written.
+        output: `.txt`, `.vec` or `.w2v`: word2vec's text. A name without a suffix: a folder with a
+            blank pipeline that has the vectors. None: nothing is written.
         words: The words; None: the most frequent ones.
         n_words: How many of these.
         min_count: Occurrences that each of these must have.

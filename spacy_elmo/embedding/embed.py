@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.embedding.entries import Entry, Raw, TextFiles, check_raw, raw_key
 from spacy_elmo.embedding.estimate import check_room, needed_bytes, size_of
+from spacy_elmo.embedding.given import Given
 from spacy_elmo.embedding.layers import choose_layers, pool_mean
+from spacy_elmo.embedding.progress import Progress
 from spacy_elmo.embedding.source import Source, open_source
 from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.embedding.writers.opening import open_writer, writer_class
@@ -33,29 +36,6 @@ CHUNK_ENTRIES = 8192
 PART_CHUNKS = 8
 # Entries, and characters, that are split into tokens together.
 _SPLIT_ENTRIES, _SPLIT_CHARACTERS = 256, 1 << 16
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an embedding is.
-
-    Attributes:
-        n_entries: Entries that are written.
-        n_tokens: Tokens that were read by this process.
-        resumed: Entries that an earlier process wrote.
-        seconds: Since this process began to compute.
-        expected: About how many entries there are; None: not known.
-        n_bytes: About how much the output will take while it is made; None: not known.
-        is_finished: Whether the output is complete.
-    """
-
-    n_entries: int
-    n_tokens: int = 0
-    resumed: int = 0
-    seconds: float = 0.0
-    expected: float | None = None
-    n_bytes: int | None = None
-    is_finished: bool = False
 
 
 def embed(
@@ -104,7 +84,8 @@ def embed(
         precision: Of the LSTM layers' products: "float32", "bfloat16", "float16", or "auto",
             the faster one of the first two on this machine; None: as the model says.
         device: Where weights are put that are loaded here.
-        force: Replace an output that exists, and what another run left.
+        force: Replace an output that exists, and what a run with other arguments or another input
+            left. What the same run left is gone on from, if `texts` can be read twice.
         progress: Called before the first and after each batch.
 
     Returns:
@@ -146,6 +127,7 @@ def embed(
         "precision": str(source.settings["compute_dtype"]),
         "batch_tokens": source.batch_tokens,
         "token_attr": source.token_attr,
+        "reader": source.reader.identity(),
     }
     writer = open_writer(
         output,
@@ -162,19 +144,15 @@ def embed(
     whole = None if size is None else size.entries
     if needed is not None:
         check_room(writer.path, needed, _used(writer.folder))
+    given = Given(texts, source.reader)
     try:
         with writer:
-            if writer.is_done:
-                return Progress(writer.n_entries, is_finished=True)
-            if isinstance(texts, TextFiles):
-                raws: Iterable[Raw] = texts.entries(source.reader)
-            else:
-                raws = texts
-            begin = Progress(writer.n_entries, 0, writer.n_entries, 0.0, whole, needed)
-            run = _Run(source, writer, begin, progress)
-            last = run.embed(iter(raws), choice)
+            begin = Progress(0, expected=whole, n_bytes=needed)
+            last = _Run(source, writer, given, begin, progress).embed(choice, force)
     except OSError as error:
-        if error.errno is None or isinstance(error, (FileExistsError, FileNotFoundError)):
+        if error is given.error or error.errno is None:
+            raise
+        if isinstance(error, (FileExistsError, FileNotFoundError)):
             raise
         raise EmbeddingError(
             f"{output} could not be written ({error.strerror}): what is written so far is kept in "
@@ -190,25 +168,32 @@ class _Run:
         self,
         source: Source,
         writer: Writer,
+        given: Given,
         begin: Progress,
         progress: Callable[[Progress], object],
     ) -> None:
         self.source = source
         self.writer = writer
+        self.given = given
         self.begin = begin
         self.progress = progress
         self.n_tokens = 0
         self._digest = hashlib.sha256()
         self._began = time.monotonic()
 
-    def embed(self, raws: Iterator[Raw], choice: Any) -> Progress:
+    def embed(self, choice: Any, force: bool) -> Progress:
         """Write all entries that are not written yet."""
-        self.progress(self.begin)
-        self._skip(raws)
-        self._began = time.monotonic()
         writer, source = self.writer, self.source
+        raws = self._unwritten(force)
+        if writer.is_done:
+            return Progress(writer.n_entries, is_finished=True)
+        written = writer.n_entries
+        self.begin = replace(self.begin, n_entries=written, resumed=written)
+        self.progress(self.begin)
+        self._began = time.monotonic()
+        pairs = _split(raws, source, writer.needs_docs, written)
         chunks = batched(
-            _split(raws, source, writer.needs_docs, writer.n_entries),
+            self.given.watched(pairs),
             lambda pair: pair[1].n_words,
             max_size=source.batch_tokens,
             max_items=CHUNK_ENTRIES,
@@ -229,18 +214,38 @@ class _Run:
         self._checkpoint()
         return self._now(is_finished=True)
 
-    def _skip(self, raws: Iterator[Raw]) -> None:
-        """Go past the entries that are written, and make sure that they are the same."""
-        for _ in range(self.writer.n_entries):
-            try:
-                self._digest.update(raw_key(next(raws)))
-            except StopIteration:
-                break
-        if self.writer.n_entries and self.writer.note.get("input") != self._digest.hexdigest():
+    def _unwritten(self, force: bool) -> Iterator[Raw]:
+        """The entries that are not written. If those that are were others, force begins anew."""
+        writer = self.writer
+        begun = writer.is_done or writer.n_entries > 0
+        if begun and force and not self.given.is_repeatable:
+            writer.restart()  # once it is compared with what is written, it is gone
+            begun = False
+        raws = self.given.entries()
+        if not begun or self._goes_on(raws):
+            return raws
+        if force:
+            writer.restart()
+            self._digest = hashlib.sha256()
+            return self.given.entries()
+        if writer.is_done:
             raise EmbeddingError(
-                f"the input is not the one that {self.writer.folder} was begun with: give the same "
-                "files in the same order, or force to start anew"
+                f"{writer.path} was finished for another input, which a killed run had begun: give "
+                "another name, or force to replace it"
             )
+        raise EmbeddingError(
+            f"the input is not the one that {writer.folder} was begun with: give the same files in "
+            "the same order, or force to start anew"
+        )
+
+    def _goes_on(self, raws: Iterator[Raw]) -> bool:
+        """Whether the input begins with what is written, and ends there if that is complete."""
+        for number, raw in enumerate(islice(raws, self.writer.n_entries)):
+            check_raw(number, raw)
+            self._digest.update(raw_key(raw))
+        if self.writer.note.get("input") != self._digest.hexdigest():
+            return False
+        return not (self.writer.is_done and any(True for _ in raws))
 
     def _checkpoint(self) -> None:
         self.writer.checkpoint({"input": self._digest.hexdigest()})

@@ -68,6 +68,10 @@ class Reader(Protocol):
         """
         ...
 
+    def identity(self) -> str:
+        """What tells it from readers that split in another way."""
+        ...
+
     def docs(self, path: str) -> Iterable[Any]:
         """The Docs of a `.spacy` file."""
         ...
@@ -85,9 +89,14 @@ class TextFiles:
     Raises:
         CorpusError: For no file at all, and for what is no text.
         FileNotFoundError: If there is no such file.
+
+    Attributes:
+        counts: `undecodable_bytes` that were replaced, and `lines`, of the last time that
+            `entries` was read.
     """
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
+        self.counts: Counter[str] = Counter()
         self.inputs = check_inputs(paths, tokenized=False)
 
     def entries(self, reader: Reader) -> Iterator[Raw]:
@@ -99,31 +108,31 @@ class TextFiles:
         Raises:
             CorpusError: For damaged files and records.
         """
+        self.counts = counts = Counter[str]()
         line: list[bytes] = []  # the beginning of a line that did not fit into one block
         before: Block | None = None
         for block in read_blocks(self.inputs):
             if line and before is not None and before.source != block.source:
-                yield from _records(before, b"".join(line), reader)
+                yield from _records(before, b"".join(line), reader, counts)
                 line = []
             before = block
             if block.cut:
                 line.append(block.data)
                 continue
             data, line = b"".join([*line, block.data]), []
-            yield from _records(block, data, reader)
+            yield from _records(block, data, reader, counts)
         if line and before is not None:
-            yield from _records(before, b"".join(line), reader)
+            yield from _records(before, b"".join(line), reader, counts)
 
     def beginning(self, block: Block, reader: Reader) -> list[Raw]:
         """The entries of the first block of a file."""
-        return list(_records(block, block.data, reader))
+        return list(_records(block, block.data, reader, Counter()))
 
 
-def _records(block: Block, data: bytes, reader: Reader) -> Iterator[Raw]:
+def _records(block: Block, data: bytes, reader: Reader, counts: Counter[str]) -> Iterator[Raw]:
     if block.kind == "docs":
         yield from reader.docs(block.source)
         return
-    counts: Counter[str] = Counter()
     lines = decode_lines(data, counts)
     if block.kind == "conllu":
         yield from read_conllu(lines, block)
@@ -142,7 +151,13 @@ class Splitter:
         """Split some entries; see `Reader`."""
         if keep_docs:
             raise EmbeddingError("Docs are made by spaCy: give a language or a pipeline")
+        if any(map(_is_doc, raws)):
+            raise EmbeddingError("Docs have tokens already: leave out `tokenized` to read them")
         return [_split(raw) if isinstance(raw, str) else entry_of_words(raw) for raw in raws]
+
+    def identity(self) -> str:
+        """There is one way alone."""
+        return ""
 
     def docs(self, path: str) -> Iterable[Any]:
         """Refuses: the tokens of Docs are given."""

@@ -19,7 +19,7 @@ from thinc.api import Optimizer
 
 from spacy_elmo.pipeline import hooks
 from spacy_elmo.pipeline.doc import attributes, storage
-from spacy_elmo.pipeline.doc.substitutes import register_predictor
+from spacy_elmo.pipeline.doc.substitutes import note_reader, register_predictor
 from spacy_elmo.pipeline.doc.windows import doc_windows
 from spacy_elmo.pipeline.licences import note_licences
 from spacy_elmo.pipeline.listening.listened import ListenedTo
@@ -162,6 +162,8 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
             read = sentences.astype(np.int32)
             items = {"layers": kept, **means, **around._asdict()}
             rows = storage.write(doc, self.attribute, vectors, read, **items)
+            if settings.context:
+                note_reader(doc, self)
             storage.trim(doc)  # what another component left on a Doc that was cut since
             if layers is not None:
                 self.shared.hand_over(doc, rows, layers, edges)

@@ -25,7 +25,8 @@ class ElmoSettings:
         frozen: Leave the weights of the language model as they are in training.
         keep_layers: Keep all layers on the Doc (`._.elmo_layers`), not only the mixed vectors.
         attribute: Name of the extension attributes: "elmo" gives `._.elmo`, `._.elmo_vectors`,
-            `._.elmo_layers`, `._.elmo_context` and `._.elmo_similarity`.
+            `._.elmo_layers`, `._.elmo_context`, `._.elmo_similarity`, `._.elmo_surprisal`,
+            `._.elmo_surprisal_backward`, `._.elmo_perplexity` and `._.elmo_substitutes`.
         set_tensor: Put a copy of the vectors into `doc.tensor`, too.
         set_hooks: Make `.vector` and `.similarity` of Docs, spans and tokens use the vectors. Hooks
             do not come back from `nlp.pipe(n_process=2)`: see `spacy_elmo.set_hooks`.

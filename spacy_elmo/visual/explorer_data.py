@@ -187,6 +187,8 @@ def _telling(
         centres = np.array([mine[own == g].mean(axis=0) for g in range(len(names))])
         inside = float(((mine - centres[own]) ** 2).sum(axis=1).mean())
         between = float(((centres[own] - mine.mean(axis=0)) ** 2).sum(axis=1).mean())
+        if not inside + between:  # one vector in several groups: labels of the same sentence
+            continue
         scores[k] = between / (inside + between) * min(size, 20) ** 0.5
     return sorted(scores, key=lambda k: (-scores[k], k))[:24]
 

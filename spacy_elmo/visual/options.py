@@ -137,6 +137,10 @@ _AT_LEAST = {
 }
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
 def read_options(cls: type[AnyOptions], given: Mapping[str, Any], style: str) -> AnyOptions:
     """Options of a style, checked.
 
@@ -156,7 +160,9 @@ def read_options(cls: type[AnyOptions], given: Mapping[str, Any], style: str) ->
         if name in _CHOICES and value not in _CHOICES[name]:
             expected = ", ".join(map(repr, _CHOICES[name]))
             raise ElmoError(f"option {name} is {value!r}: expected one of {expected}")
-        if value is not None and value < _AT_LEAST.get(name, value):
+        if name in ("labels", "groups") and value is not None and not _is_list(value):
+            raise ElmoError(f"option {name} is {value!r:.80}: expected a list")
+        if name in _AT_LEAST and value is not None and value < _AT_LEAST[name]:
             raise ElmoError(f"option {name} is {value!r}: expected {_AT_LEAST[name]} or more")
     if given.get("max_bits", 1) <= 0:
         raise ElmoError(f"option max_bits is {given['max_bits']!r}: expected more than 0")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import builtins
 import errno
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import spacy
 
 from spacy_elmo import BiLM, EmbeddingError, WeightsError, embed
 from spacy_elmo.embedding.entries import TextFiles
@@ -117,6 +119,30 @@ def test_a_disk_that_fills(lm: BiLM, tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(EmbeddingError, match=r"No space left on device.* make room and run"):
             embed(lm, TEXTS, tmp_path / "x.npy")
     assert embed(lm, TEXTS, tmp_path / "x.npy").resumed == 2
+
+
+def test_an_input_that_fails_is_no_full_disk(lm: BiLM, tmp_path: Path) -> None:
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        embed(lm, broken(), tmp_path / "x.npy")
+    assert caught.value.errno == errno.EIO
+    assert not isinstance(caught.value, EmbeddingError)
+
+
+def test_docs_are_not_split_at_white_space(lm: BiLM, tmp_path: Path) -> None:
+    doc = spacy.blank("en")("a b")
+    with pytest.raises(EmbeddingError, match="Docs have tokens already: leave out `tokenized`"):
+        embed(lm, [doc], tmp_path / "x.npy", tokenized=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_half_a_character_names_no_dataset(lm: BiLM, tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingError, match=r"entry 1, .* holds half a character"):
+        embed(lm, ["a", "b \ud800"], tmp_path / "x.hdf5", use_sentence_keys=True, tokenized=True)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("texts", [["a", "a"], ["a", "a/b"], ["a/b", "a"], [""], ["a//b"], ["."]])

@@ -62,6 +62,21 @@ def test_what_is_read_of_a_token(weights: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(read(tmp_path / "x.npy")[0], lower, atol=1e-5)
 
 
+@pytest.mark.parametrize("bare", [False, True])
+def test_the_vectors_of_given_docs_stay(
+    bare: bool, nlp: Language, lm: BiLM, tmp_path: Path
+) -> None:
+    docs = list(nlp.pipe(TEXTS))
+    before = [(doc._.elmo_vectors, doc._.elmo_layers) for doc in docs]
+    embed(lm if bare else nlp, docs, tmp_path / "z.spacy", layers="top")
+    for doc, other, (vectors, layers) in zip(
+        docs, read_docs(tmp_path / "z.spacy"), before, strict=True
+    ):
+        np.testing.assert_array_equal(doc._.elmo_vectors, vectors)
+        np.testing.assert_array_equal(doc._.elmo_layers, layers)
+        np.testing.assert_allclose(other._.elmo_vectors, layers[-1], atol=1e-5)
+
+
 def test_components_after_it_do_not_run(nlp: Language, tmp_path: Path) -> None:
     @Language.component("fails-after-elmo")
     def fails(doc: object) -> object:

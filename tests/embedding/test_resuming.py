@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import spacy
+from spacy.language import Language
 
 from spacy_elmo import BiLM, EmbeddingError, embed
+from spacy_elmo.embedding.docs.pipeline import PipelineReader
 from spacy_elmo.embedding.writers.work import Work
 from spacy_elmo.embedding.writers.writer import Writer
+from spacy_elmo.pipeline import factory  # noqa: F401  (registers the factory)
 from tests.embedding.outputs import contents
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -130,6 +136,33 @@ def test_killed_between_two_files(
     assert contents(out) == contents(tmp_path / "through.npy")
 
 
+def test_another_input_after_one_that_was_finished(
+    lm: BiLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed run had only to move is no output of the next call with another input."""
+    out, other = tmp_path / "x.npy", ["x"] * 5
+    embed(lm, texts(), tmp_path / "through.npy")
+    embed(lm, other, tmp_path / "other.npy")
+
+    def left() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(Work, "_move", kill_self)
+            assert killed(lambda: embed(lm, texts(), out, force=True))
+
+    for wrong in (other, [*texts(), "more"], texts()[:-1]):
+        left()
+        with pytest.raises(EmbeddingError, match="was finished for another input"):
+            embed(lm, wrong, out)
+        assert contents(out) == contents(tmp_path / "through.npy")
+    for given in (other, iter(other)):
+        left()
+        assert embed(lm, given, out, force=True).n_entries == 5
+        assert contents(out) == contents(tmp_path / "other.npy")
+    left()
+    assert embed(lm, iter(texts()), out, force=True).n_entries == 60
+    assert contents(out) == contents(tmp_path / "through.npy")
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @each_format
@@ -146,7 +179,7 @@ def test_killed_at_any_moment(suffix: str, lm: BiLM, tmp_path: Path) -> None:
     assert not list(out.parent.glob("*.partial"))
 
 
-def interrupted(lm: BiLM, out: Path, **options: object) -> None:
+def interrupted(lm: BiLM | Language, out: Path, **options: object) -> None:
     """Leave the remains of a run."""
 
     def stop(progress: object) -> None:
@@ -173,6 +206,60 @@ def test_remains_of_another_run(lm: BiLM, tmp_path: Path) -> None:
     embed(lm, other, out, layers="all", force=True)
     embed(lm, other, tmp_path / "y.npy", layers="all")
     assert contents(out) == contents(tmp_path / "y.npy")
+
+
+@each_format
+def test_force_begins_anew_with_another_input(suffix: str, lm: BiLM, tmp_path: Path) -> None:
+    out = tmp_path / f"x.{suffix}"
+    other = [*texts()[:3], "changed", *texts()[4:]]
+    embed(lm, other, tmp_path / f"other.{suffix}")
+    for given in (other, iter(other)):
+        interrupted(lm, out, force=True)
+        told = []
+        embed(lm, given, out, force=True, progress=told.append)
+        assert told[0].resumed == 0
+        assert contents(out) == contents(tmp_path / f"other.{suffix}")
+    interrupted(lm, out, force=True)
+    told = []
+    embed(lm, texts(), out, force=True, progress=told.append)
+    assert told[0].resumed == 20  # the same input: it goes on
+
+
+def in_another_process(path: Path) -> str:
+    """The identity of a saved pipeline's reader where sets of strings have another order."""
+    code = (
+        "import spacy; from spacy_elmo.embedding.docs.pipeline import PipelineReader; "
+        f"print(PipelineReader(spacy.load({str(path)!r})).identity())"
+    )
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.strip()
+
+
+def test_a_pipeline_that_splits_in_another_way(weights: Path, tmp_path: Path) -> None:
+    def pipeline(punct_chars: list[str] | None, hyphens: bool = True) -> Language:
+        nlp = spacy.blank("en")
+        nlp.add_pipe("sentencizer", config={"punct_chars": punct_chars})
+        nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}})
+        if not hyphens:
+            nlp.tokenizer.infix_finditer = None
+        return nlp
+
+    out = tmp_path / "x.npy"
+    first = pipeline(None)
+    interrupted(first, out)
+    for other in (pipeline(["/"]), pipeline(None, hyphens=False)):
+        with pytest.raises(EmbeddingError, match="left, with other reader: run that one again"):
+            embed(other, texts(), out)
+    first.to_disk(tmp_path / "saved")
+    again = spacy.load(tmp_path / "saved")
+    for text in texts():  # what it has read changes nothing
+        first(text)
+    assert PipelineReader(again).identity() == in_another_process(tmp_path / "saved")
+    told = []
+    embed(first, texts(), out, progress=told.append)
+    assert told[0].resumed == 20
 
 
 def test_one_run_at_a_time(lm: BiLM, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -276,7 +277,11 @@ class LanguageModel(Network):
         return [hidden[0][:-1], *(each[1:] for each in hidden[1:])]
 
     def _check(self, n: int, direction: str, possible: Sequence[str]) -> None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        try:
+            number = 0 if isinstance(n, bool) else operator.index(n)
+        except TypeError:
+            number = 0
+        if number < 1:
             raise ValueError(f"n is {n!r}: expected a number of words, 1 or more")
         if direction not in possible:
             raise ValueError(f"direction is {direction!r}: expected one of {', '.join(possible)}")

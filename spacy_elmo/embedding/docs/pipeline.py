@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 
@@ -72,9 +75,33 @@ class PipelineReader:
                 )
             return [entry_of_doc(doc, keep_docs, self.token_attr) for doc in read]
 
+    def identity(self) -> str:
+        """SHA-256 over the tokenizer and the components before `elmo`: settings and weights."""
+        digest = hashlib.sha256()
+        parts: list[tuple[str, Any, Any]] = [("", {}, self.nlp.tokenizer)]
+        for name, pipe in self.nlp.pipeline:
+            if name in self._after:
+                break
+            parts.append((name, self.nlp.get_pipe_config(name), pipe))
+        for name, config, part in parts:
+            # Without the vocabulary, which grows with what is read.
+            to_bytes = getattr(part, "to_bytes", lambda exclude: b"")
+            for data in (
+                name.encode("utf8"),
+                srsly.json_dumps(config, sort_keys=True).encode("utf8", "surrogatepass"),
+                _counts(to_bytes(exclude=["vocab"])),
+            ):
+                digest.update(b"%d:%s" % (len(data), data))
+        return digest.hexdigest()
+
     def docs(self, path: str) -> Iterable[Any]:
         """The Docs of a `.spacy` file."""
         return read_docs(path, self.nlp.vocab)
+
+
+def _counts(data: bytes) -> bytes:
+    """How often each byte occurs: what components write of sets is in another order each time."""
+    return np.bincount(np.frombuffer(data, dtype=np.uint8), minlength=256).tobytes()
 
 
 def load_pipeline(name: str) -> Language | None:

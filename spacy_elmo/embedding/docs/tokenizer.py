@@ -48,6 +48,10 @@ class Tokenizer:
             for raw in raws
         ]
 
+    def identity(self) -> str:
+        """The language."""
+        return self.language
+
     def docs(self, path: str) -> Iterable[Any]:
         """The Docs of a `.spacy` file."""
         return read_docs(path, self._nlp.vocab)

@@ -75,7 +75,7 @@ class DocsWriter(Writer):
         self._shards = state.get("shards", 0)
 
     def _write(self, entry: Entry, rows: Array) -> None:
-        doc = entry.doc
+        doc = entry.doc.copy()  # a caller's, with vectors of its own
         size = rows.nbytes + (rows.nbytes // len(self.spec.layers) if self.spec.several else 0)
         if size > _MOST:
             raise EmbeddingError(
@@ -91,7 +91,6 @@ class DocsWriter(Writer):
         numbers = sentence_numbers(doc).astype(np.int32)
         storage.write(doc, self.attribute, np.ascontiguousarray(vectors), numbers, layers=layers)
         self._docs.add(doc)
-        storage.free(doc, self.attribute)
         self._size += size
         if self._size >= SHARD_BYTES:
             self._close_shard()

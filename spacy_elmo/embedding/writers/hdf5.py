@@ -73,6 +73,7 @@ class Hdf5Writer(StoreWriter):
 
     def _open(self, state: dict[str, Any]) -> None:
         super()._open(state)
+        self._seen.clear()
         if self.use_sentence_keys and self.n_entries:
             for stored in self._stored():
                 self._check_key(stored.number, stored.text)
@@ -91,6 +92,13 @@ class Hdf5Writer(StoreWriter):
             raise EmbeddingError(
                 f"{where} cannot name a dataset: leave out the sentence keys (numbers are used)"
             )
+        try:
+            key.encode("utf8")
+        except UnicodeEncodeError as error:
+            raise EmbeddingError(
+                f"{where} holds half a character ({error.reason}), which cannot name a dataset: "
+                "repair the text, or leave out the sentence keys (numbers are used)"
+            ) from error
         digests = [_digest("/".join(parts[: k + 1])) for k in range(len(parts))]
         if digests[-1] in self._seen or any(b"=" + each in self._seen for each in digests[:-1]):
             raise EmbeddingError(
@@ -124,4 +132,4 @@ class Hdf5Writer(StoreWriter):
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(text.encode("utf8"), digest_size=16).digest()

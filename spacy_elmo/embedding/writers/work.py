@@ -67,9 +67,8 @@ class Work:
                 f"{existing[0]} exists already: give another name, or force to replace it"
             )
         if not self.folder.exists():
-            self.folder.mkdir(parents=True)
-            self._lock()
-        if not self.state:
+            self._begin()
+        elif not self.state:
             self.save({})
 
     def _take_over(self) -> None:
@@ -96,6 +95,18 @@ class Work:
         if saved["phase"] == _MOVING:
             self._move(saved["outputs"], [Path(old) for old in saved["old"]])
             self.is_done = True
+
+    def restart(self) -> None:
+        """Drop what another run left, and take an empty folder."""
+        if self.folder.exists():
+            self.remove()
+        self.is_done = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self.folder.mkdir(parents=True)
+        self._lock()
+        self.save({})
 
     def save(self, state: dict[str, Any]) -> None:
         """Make this the state that a killed run goes on from. Its files are flushed already."""

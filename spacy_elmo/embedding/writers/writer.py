@@ -83,8 +83,8 @@ class Writer:
             self._work.open(self.existing())
             state = self._work.state
             self.n_entries, self.n_rows = state.get("n_entries", 0), state.get("n_rows", 0)
+            self.note = state.get("note", {})
             if not self.is_done:
-                self.note = state.get("note", {})
                 self._open(state.get("own", {}))
         except BaseException:
             self._work.close()
@@ -136,6 +136,14 @@ class Writer:
         own = self._flush()
         state = {"n_entries": self.n_entries, "n_rows": self.n_rows, "note": self.note, "own": own}
         self._work.save(state)
+
+    def restart(self) -> None:
+        """Drop what an earlier run left, and begin with the first entry."""
+        if not self.is_done:
+            self._close()
+        self._work.restart()
+        self.n_entries, self.n_rows, self.note = 0, 0, {}
+        self._open({})
 
     @property
     def folder(self) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
-from weakref import WeakSet
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
-from spacy.tokens import Token
+from spacy.tokens import Doc, Token
 from spacy.vocab import Vocab
 
 from spacy_elmo.pipeline.doc.context import context
@@ -28,13 +28,19 @@ class Predictor(Protocol):
         """The most probable words for the place of each token."""
 
 
-# A Doc knows no component, but the vocabulary of its pipeline.
 _predictors: WeakSet[Predictor] = WeakSet()
+# The component that read a Doc, by its attribute. A Doc from a file or another process has none.
+_readers: WeakKeyDictionary[Doc, dict[str, ReferenceType[Predictor]]] = WeakKeyDictionary()
 
 
 def register_predictor(component: Predictor) -> None:
     """Let the tokens of a component's Docs ask it. It is not kept alive."""
     _predictors.add(component)
+
+
+def note_reader(doc: Doc, component: Predictor) -> None:
+    """Let the tokens of a Doc ask the component that read it, which is not kept alive."""
+    _readers.setdefault(doc, {})[component.attribute] = ref(component)
 
 
 def substitutes(
@@ -60,13 +66,29 @@ def substitutes(
         Words and their natural-log probabilities, the most probable first. Never special symbols.
 
     Raises:
-        ValueError: Where no component with this attribute has the vocabulary of the Doc, for a
-            context that was not kept, a model without a softmax, white space, and bad arguments.
+        ValueError: Where the component that read the Doc is gone; where none is known, and no or
+            more than one component with this attribute has the vocabulary of the Doc; for a context
+            that was not kept, a model without a softmax, white space, and bad arguments.
     """
     states_around(token, attribute)  # raises where there are none, whoever could be asked
-    for component in list(_predictors):
-        if component.vocab is token.vocab and component.attribute == attribute:
-            return component.substitutes([token], n, direction, itself=itself)[0]
+    reader = _readers.get(token.doc, {}).get(attribute)
+    if reader is not None:
+        component = reader()
+        possible = [] if component is None else [component]
+    else:
+        possible = [
+            each
+            for each in list(_predictors)
+            if each.vocab is token.vocab and each.attribute == attribute
+        ]
+    if len(possible) == 1:
+        return possible[0].substitutes([token], n, direction, itself=itself)[0]
+    if possible:
+        raise ValueError(
+            f"`._.{attribute}_substitutes` asks the language model, and {len(possible)} components "
+            f'with the attribute "{attribute}" have the vocabulary of this Doc, which none of them '
+            "has read here: ask the right one, nlp.get_pipe(...).substitutes([token])"
+        )
     raise ValueError(
         f"`._.{attribute}_substitutes` asks the language model, and there is no component with the "
         f'attribute "{attribute}" in a pipeline with the vocabulary of this Doc: keep the pipeline '

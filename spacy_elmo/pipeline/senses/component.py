@@ -18,16 +18,19 @@ from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.listener import ARCHITECTURE, ElmoListener
 from spacy_elmo.pipeline.pipelines import pipelines_with
 from spacy_elmo.pipeline.senses.learned import Learned
-from spacy_elmo.pipeline.senses.learning import Reader, check_width, learn, pipes_before
+from spacy_elmo.pipeline.senses.learning import (
+    Reader,
+    check_width,
+    is_another,
+    learn,
+    pipes_before,
+)
 from spacy_elmo.pipeline.senses.saved import Saved
 from spacy_elmo.pipeline.senses.scoring import score_senses
 from spacy_elmo.pipeline.senses.settings import SensesSettings
 from spacy_elmo.pipeline.senses.states import occurrence_states, top_edges
 from spacy_elmo.pipeline.senses.words import Occurrence, Word, forms, occurrences
 from spacy_elmo.types import Floats
-
-# Of the norm: more than what lower precision does (0.3 %), less than other weights.
-_DRIFT = 0.05
 
 
 class Labelled(NamedTuple):
@@ -196,7 +199,8 @@ class ElmoSenses(Saved, TrainablePipe):  # type: ignore[misc]
             examples: The examples; gold are the spans of `reference.spans[spans_key]`.
 
         Raises:
-            ValueError: When no example has such a span, or one has no label.
+            ValueError: When no example has such a span, or one has no label; and when another
+                language model reads than the one that was learned with.
         """
         examples = list(examples)
         validate_examples(examples, "ElmoSenses.add")
@@ -246,8 +250,7 @@ class ElmoSenses(Saved, TrainablePipe):  # type: ignore[misc]
         """Check that the language model is the one that was learned with."""
         edges = top_edges(self.model.ops, layers)
         check_width(self.name, learned, len(edges))
-        distance = float(np.linalg.norm(edges - learned.edges))
-        if distance > _DRIFT * float(np.linalg.norm(learned.edges)) and not self._is_warned:
+        if is_another(learned, edges) and not self._is_warned:
             self._is_warned = True
             warnings.warn(
                 f"component {self.name!r} learned its senses with another language model than the "

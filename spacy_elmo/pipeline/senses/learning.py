@@ -17,7 +17,10 @@ from spacy_elmo.pipeline.listening.listener import ElmoListener
 from spacy_elmo.pipeline.senses.learned import Example, Learned
 from spacy_elmo.pipeline.senses.states import occurrence_states, top_edges, top_mean, top_states
 from spacy_elmo.pipeline.senses.words import Word, forms
+from spacy_elmo.types import Floats
 
+# Of the norm: more than what lower precision does (0.3 %), less than other weights.
+_DRIFT = 0.05
 # Docs whose layers are in memory at once.
 MAX_DOCS = 128
 MAX_TOKENS = 8192
@@ -79,7 +82,7 @@ def learn(reader: Reader, examples: Iterable[Annotated], known: Learned | None) 
         layers = reader.listener.layers_for(docs, False)[0]
         for doc, of_doc in zip(layers, places, strict=True):
             if known is not None:
-                check_width(reader.name, known, len(top_edges(reader.listener.ops, doc)))
+                _check_same(reader.name, known, top_edges(reader.listener.ops, doc))
             ops = reader.listener.ops
             edges = top_edges(ops, doc) if edges is None else edges
             states = occurrence_states(ops, doc, [(each.start, each.end) for each in of_doc])
@@ -90,6 +93,11 @@ def learn(reader: Reader, examples: Iterable[Annotated], known: Learned | None) 
             top = top_states(ops, doc)[doc.sentences >= 0]
             total = total + top.sum(axis=0, dtype=np.float64)
             n_words += len(top)
+            if not (np.isfinite(states).all() and np.isfinite(edges).all()):
+                raise ValueError(
+                    f"component {reader.name!r} cannot learn: the language model gives states that "
+                    "are no finite numbers. Its weights are damaged, or too large for its precision"
+                )
     if n_missed[0]:
         warnings.warn(
             f"component {reader.name!r} leaves out {n_missed[0]} of the occurrences in "
@@ -104,6 +112,11 @@ def learn(reader: Reader, examples: Iterable[Annotated], known: Learned | None) 
         )
     if mean is None:  # the weights carry none: that of the texts
         mean = (total / n_words).astype(np.float32)
+    if not np.isfinite(mean).all():
+        raise ValueError(
+            f"component {reader.name!r} cannot learn: the mean of the language model's states is "
+            "no finite number"
+        )
     before = Learned(reader.attr, mean, edges) if known is None else known
     return before.with_examples(found)
 
@@ -137,6 +150,27 @@ def check_width(name: str, learned: Learned, width: int) -> None:
             f"component {name!r} learned its senses with a language model of width "
             f"{len(learned.mean)}, but this one's is {width}: give the pipeline the weights of "
             "then, or initialise the component anew"
+        )
+
+
+def is_another(learned: Learned, edges: Floats) -> bool:
+    """Whether states at the ends of sentences tell of another language model of the same width.
+
+    Args:
+        learned: What has been learned.
+        edges: As `top_edges` gives them. *Shape:* (width,).
+    """
+    distance = float(np.linalg.norm(edges - learned.edges))
+    return distance > _DRIFT * float(np.linalg.norm(learned.edges))
+
+
+def _check_same(name: str, known: Learned, edges: Floats) -> None:
+    check_width(name, known, len(edges))
+    if is_another(known, edges):
+        raise ValueError(
+            f"component {name!r} learned its senses with another language model, or with its "
+            "weights before a training: states of two cannot be compared. Give the pipeline the "
+            "weights of then, or initialise the component anew with all examples"
         )
 
 

@@ -173,3 +173,19 @@ def test_substitutes_that_cannot_be_had(weights: Path, doc: Doc) -> None:
     elsewhere = Doc(spacy.blank("en").vocab).from_bytes(doc.to_bytes())
     with pytest.raises(ValueError, match="vocabulary of this Doc"):
         elsewhere[0]._.elmo_substitutes(2)
+
+
+def test_two_pipelines_with_one_vocabulary(weights: Path, tmp_path: Path) -> None:
+    """A Doc asks the component that has read it, and nobody where that is not known."""
+    other = scored_weights(tmp_path / "other", seed=1)
+    first = scored_nlp(weights)
+    second = spacy.blank("en", vocab=first.vocab)
+    config = {"model": {"weights": str(other)}, "context": True}
+    second.add_pipe("elmo", config=config)
+    for nlp in (first, second):
+        doc = nlp(TEXT)
+        wanted = nlp.get_pipe("elmo").substitutes([doc[5]], 4)[0]  # type: ignore[attr-defined]
+        assert doc[5]._.elmo_substitutes(4) == wanted
+        read = Doc(nlp.vocab).from_bytes(doc.to_bytes())
+        with pytest.raises(ValueError, match="2 components with the attribute"):
+            read[5]._.elmo_substitutes(4)
