@@ -27,6 +27,7 @@ from spacy_elmo.types import Array, Shape
 
 _ENCODER, _LAYERS = "_token_embedder.", "_elmo_lstm."
 _CACHED = "_word_embedding.weight"  # token vectors of known words, computed from the rest
+_FLOATS = (torch.float16, torch.float32, torch.float64)
 _ADVICE = "The file is damaged, or of another network"
 
 
@@ -189,14 +190,17 @@ def _lstm(name: str, tensors: Mapping[str, Tensor], kind: str) -> tuple[str, tor
     if kind == "bias":
         key = f"{name}state_linearity.bias"
         return key, tensors[key].dtype, _bias(tensors[key])
-    key = f"{name}input_linearity.weight"
-    both = tensors[key], tensors[f"{name}state_linearity.weight"]
+    keys = f"{name}input_linearity.weight", f"{name}state_linearity.weight"
+    both = [tensors[key] for key in keys]
+    for key in keys:
+        if tensors[key].dtype not in _FLOATS:  # whoever compares number types will say so
+            return key, tensors[key].dtype, _rows(tensors[key])
 
     def read(start: int, stop: int) -> Array:
         rows = gate_rows(start, stop, len(both[0]))
         return torch.cat([part[rows] for part in both], dim=1).numpy()
 
-    return key, torch.promote_types(both[0].dtype, both[1].dtype), read
+    return keys[0], torch.promote_types(both[0].dtype, both[1].dtype), read
 
 
 def _bias(tensor: Tensor) -> Read:

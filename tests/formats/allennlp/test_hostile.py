@@ -100,12 +100,12 @@ def test_other_things_that_pytorch_saves(tmp_path: Path, value: object) -> None:
         ({"_token_embedder._projection.bias": torch.zeros(4, dtype=torch.int32)}, "int32 values"),
         ({"_token_embedder._projection.bias": torch.zeros(4, dtype=torch.bfloat16)}, "bfloat16"),
         *(
-            ({"_elmo_lstm.forward_layer_0.state_linearity.bias": torch.zeros(24, dtype=kind)}, told)
-            for kind, told in (
-                (torch.int64, "int64 values"),
-                (torch.bool, "bool values"),
-                (torch.float8_e4m3fn, "float8_e4m3fn values"),
+            (
+                {f"_elmo_lstm.forward_layer_0.state_linearity.{name}": torch.zeros(shape).to(kind)},
+                f"state_linearity.{name}': holds {str(kind).removeprefix('torch.')} values",
             )
+            for name, shape in (("bias", 24), ("weight", (24, 4)))
+            for kind in (torch.int64, torch.bool, torch.float8_e4m3fn)
         ),
         ({"_token_embedder._projection.bias": torch.zeros(4).to_sparse()}, "no plain array"),
     ],
