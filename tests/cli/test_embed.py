@@ -93,3 +93,28 @@ def test_a_killed_process_goes_on(weights: Path, tmp_path: Path) -> None:
     assert process.returncode == 0, told
     assert "Going on after " in told
     assert out.read_bytes() == through.read_bytes()
+
+
+def test_replaced_bytes_are_told(weights: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"a \xe9\nb \xff\n")
+    message = "2 undecodable bytes replaced by U+FFFD"
+    done = embed(weights, text, tmp_path / "x.npy")
+    assert done.exit_code == 0, done.output
+    assert message in done.stderr
+    args = ["distill", weights, text, tmp_path / "x.vec", "--min-count", "1"]
+    done = CliRunner().invoke(app, list(map(str, args)))
+    assert done.exit_code == 0, done.output
+    assert message in done.stderr  # not the sum over both times that it is read
+
+
+@pytest.mark.parametrize(
+    "option", [("--address", "auto"), ("--actors", 2), ("--cpus", 2), ("--column", "other")]
+)
+def test_options_of_ray_need_it(option: tuple[str, object], weights: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("a\n", encoding="utf8")
+    done = embed(weights, text, tmp_path / "x.npy", *option)
+    assert done.exit_code == 1
+    assert "are for --ray" in done.stderr
+    assert not (tmp_path / "x.npy").exists()

@@ -6,8 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import spacy
 from click.testing import Result
-from spacy.tokens import DocBin
+from spacy.tokens import DocBin, Span
 from typer.testing import CliRunner
 
 from spacy_elmo.cli.app import app
@@ -116,3 +117,30 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert message in done.output
     assert "Traceback" not in done.output
     assert sorted(text.parent.iterdir()) == before
+
+
+def test_the_projector_gets_the_options_and_its_failure_keeps_the_picture(
+    weights: Path, text: Path
+) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": {"weights": str(weights)}, "attribute": "other"})
+    nlp.to_disk("pipeline")
+    doc = nlp.make_doc("the bank")
+    doc.spans["key"] = [Span(doc, 1, 2, "money")]
+    DocBin(docs=[doc]).to_disk("docs.spacy")
+    options = ("--option", "attribute=other", "--option", "spans_key=key", "-p", "pipeline")
+    done = run("senses", "docs.spacy", "--word", "bank", *options, "--projector", "logs")
+    assert done.exit_code == 0, done.output
+    assert Path("logs/metadata.tsv").read_text("utf8").splitlines()[1].startswith("bank\tmoney\t")
+    assert 'tensor_name: "other"' in Path("logs/projector_config.pbtxt").read_text("utf8")
+    Path("file").touch()
+    args = ("--projector", "file", "-o", "kept.html")
+    assert run("senses", "docs.spacy", "--word", "bank", *options, *args).exit_code == 1
+    assert Path("kept.html").read_text("utf8").startswith("<!DOCTYPE html>")
+
+
+def test_replaced_bytes_are_told(weights: Path, text: Path) -> None:
+    text.write_bytes(b"the b\xe9nk\n")
+    done = run("similarity", text, "-w", weights, "-o", "x.html")
+    assert done.exit_code == 0, done.output
+    assert "1 undecodable bytes replaced by U+FFFD" in done.stderr

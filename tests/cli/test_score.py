@@ -118,8 +118,20 @@ def test_nothing_half_done_is_left(weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.tsv"
     out.write_text("before")
     (tmp_path / "text.jsonl").write_text('{"text": "the bank"}\n{"oops": 1}\n')
-    done = score(weights, tmp_path / "text.jsonl", "-o", out)
+    done = score(weights, tmp_path / "text.jsonl", "-o", out, "--force")
     assert done.exit_code == 1
     assert "text.jsonl, line 2" in done.stderr
     assert out.read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} == {"out.tsv", "text.jsonl"}
+
+
+def test_an_output_is_replaced_by_force_alone(weights: Path, tmp_path: Path) -> None:
+    text, out = tmp_path / "text.txt", tmp_path / "out.tsv"
+    text.write_text("the bank\n")
+    out.write_text("before")
+    done = score(weights, text, "-o", out)
+    assert done.exit_code == 1
+    assert "--force to replace it" in done.stderr
+    assert out.read_text() == "before"
+    assert score(weights, text, "-o", out, "--force").exit_code == 0
+    assert out.read_text().startswith("entry\ttoken")

@@ -392,3 +392,19 @@ def test_vectors_of_other_widths(docs: list[Doc], tmp_path: Path) -> None:
     nlp.add_pipe("elmo", config={"model": {"weights": str(tmp_path / "other")}})
     with pytest.raises(ElmoError, match="differ in width"):
         draw([*docs, nlp("a bank")], "senses", word="bank")
+
+
+def test_one_sentence_with_two_labels(nlp: Language) -> None:
+    """Its groups do not differ, so the word tells nothing and is not shown first for it."""
+    docs = list(nlp.pipe(["the bank", "the bank"]))
+    for doc, label in zip(docs, ("a", "b"), strict=True):
+        doc.spans["senses"] = [Span(doc, 1, 2, label)]
+    values, _ = contents(draw(docs, "explorer"))
+    (bank,) = (k for k, (word, _, _) in enumerate(values["words"]) if word == "bank")
+    assert values["words"][bank][2] == ["a", "b"]
+    assert bank not in values["telling"]
+
+
+def test_labels_are_a_list(docs: list[Doc]) -> None:
+    with pytest.raises(ElmoError, match=r"option labels is array\(.*: expected a list"):
+        draw(docs, "similarity", labels=np.array(["a"] * len(docs)))

@@ -108,3 +108,12 @@ def test_bad_input() -> None:
         lm.next_words(["the"], direction="both")
     with pytest.raises(ValueError, match="is the string"):
         lm.substitutes("the bank", 0)
+
+
+def test_numbers_of_words() -> None:
+    _, lm = scored_model("plain")
+    words = SENTENCES[0]
+    assert lm.substitutes(words, 1, np.int64(2)) == lm.substitutes(words, 1, 2)
+    for wrong in (True, 2.0, 0, "2"):
+        with pytest.raises(ValueError, match="expected a number of words, 1 or more"):
+            lm.substitutes(words, 1, wrong)  # type: ignore[arg-type]

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy import displacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
+from spacy_elmo.pipeline.senses.states import occurrence_states
+from tests.pipeline.scored import lm_of
 from tests.pipeline.senses.made_up import MONEY, RIVER, TEXTS, example, examples, found
 
 
@@ -320,3 +323,33 @@ def test_another_language_model(senses: Language, tmp_path: Any) -> None:
                 nlp("A bank .")
             with pytest.raises(ValueError, match="of width 16, but this one's is 12"):
                 pipe_.add(examples(nlp))  # type: ignore[attr-defined]
+
+
+def test_states_of_two_language_models_are_not_mixed(senses: Language) -> None:
+    known = pipe(senses).learned
+    lm = lm_of(senses)
+    with torch.no_grad():
+        for parameter in lm.parameters():
+            parameter.add_(0.5)
+    lm.weights_changed()
+    with pytest.raises(ValueError, match="with another language model, or with its weights before"):
+        pipe(senses).add(examples(senses))
+    assert pipe(senses).learned is known
+    senses.initialize(lambda: examples(senses))
+    assert pipe(senses).learned is not known
+
+
+def test_states_that_are_no_finite_numbers_are_not_learned(
+    make_senses: Callable[..., Language], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nlp = make_senses()
+
+    def damaged(*arguments: Any) -> np.ndarray:
+        states = occurrence_states(*arguments)
+        states[0, 1, 2] = np.nan
+        return states
+
+    monkeypatch.setattr("spacy_elmo.pipeline.senses.learning.occurrence_states", damaged)
+    with pytest.raises(ValueError, match="gives states that are no finite numbers"):
+        nlp.initialize(lambda: examples(nlp))
+    assert pipe(nlp).learned is None
