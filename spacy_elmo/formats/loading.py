@@ -64,7 +64,8 @@ def load(
     Returns:
         The model, its tensors float32. Memory rises by their size and a few megabytes: they are
         read straight into the parameters. That of an AllenNLP model may rise by its file's size
-        as well, which the system can take back.
+        as well, which the system can take back; HDF5 weights with a checkpoint beside them, and
+        folders of ELMoForManyLangs, hold the network twice while they are read.
 
     Raises:
         WeightsError: If anything about the weights is wrong.
