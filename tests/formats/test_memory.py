@@ -61,6 +61,6 @@ def test_memory_rises_by_no_more_than_the_weights(tmp_path: Path) -> None:
     assert size > 100e6
     for name in ("large", "large.hdf5"):
         assert rises[f"save {name}"] <= 1.3
-        # Somewhat less than 1 where saving left memory to the allocator; far less would be a mistake
+        # Less than 1 where saving left memory to the allocator; far less would be a mistake
         # of the measurement.
         assert 0.8 <= rises[f"load {name}"] <= 1.3
