@@ -1,5 +1,5 @@
 # make demo   a first look: contextual vectors tell the senses of a word apart
-# make check  linters, types, and the tests that show the numbers and the contract; < 2 minutes
+# make check  linters, types, and the tests that show the numbers and the contract; about three minutes
 # make test   linters, types, all tests but the long ones: what CI runs; < 10 minutes on two cores
 # make soak   every test, the long ones (trainings killed many times, whole projects) and those that
 #             need other libraries or a browser too; about half an hour
