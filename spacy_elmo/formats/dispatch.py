@@ -17,6 +17,11 @@ def recognise(formats: Iterable[Format], path: Path) -> Format | None:
     return next((known for known in formats if known.recognise(path)), None)
 
 
+def expected(formats: Iterable[Format]) -> str:
+    """What a path must be to be read by one of some formats, for messages."""
+    return "Expected " + ", or ".join(known.description for known in formats)
+
+
 def read(
     known: Format,
     path: Path,

@@ -211,7 +211,7 @@ def format_of(path: Path) -> Format:
         raise problem(path, f"cannot be read ({error})", "Check its permissions") from error
     if known is None:
         what, advice = describe(path)
-        raise problem(path, f"holds no weights ({what})", f"{advice or _expected()}")
+        raise problem(path, f"holds no weights ({what})", advice or dispatch.expected(FORMATS))
     return known
 
 
@@ -294,7 +294,3 @@ def _how_to_get_weights() -> str:
         "AllenNLP, checkpoints of bilm-tf, folders of ELMoForManyLangs and archives of these work "
         "as they are, or after `spacy elmo convert`), or train some with `spacy elmo pretrain`."
     )
-
-
-def _expected() -> str:
-    return "Expected " + ", or ".join(known.description for known in FORMATS)

@@ -151,12 +151,10 @@ def _weights_in(formats: Sequence[Format], folder: Path) -> tuple[Path, Format]:
             raise problem(folder, what, "Unpack it, and give the path of one of them")
         if len(inner) != 1:
             what, advice = describe(place)
-            raise problem(folder, f"holds no weights ({what})", advice or _expected(formats))
+            raise problem(
+                folder, f"holds no weights ({what})", advice or dispatch.expected(formats)
+            )
         place = inner[0]
-
-
-def _expected(formats: Sequence[Format]) -> str:
-    return "Expected " + ", or ".join(known.description for known in formats)
 
 
 @contextmanager
