@@ -101,7 +101,7 @@ def read(
             options = kept(options, said.get("options"))
         held.enter_context(unchanged(options))
         config, spelling = read_config(options, weights, stored, initial_state)
-        config = _with_text(config, weights, file)
+        config = _with_text(config, weights, said)
         n_words, rows_of = _rows_of_words(config, stored)
         words_file = vocab
         # A softmax may have come to a file that was written without a vocabulary.
@@ -157,10 +157,8 @@ def _own(file: Any) -> dict[str, str]:
     return {name: str(attributes[name]) for name in _OWN if name in attributes}
 
 
-def _with_text(config: BiLMConfig, path: Path, file: Any) -> BiLMConfig:
+def _with_text(config: BiLMConfig, path: Path, said: Mapping[str, str]) -> BiLMConfig:
     """A config with what the file says of the text that the model was trained on."""
-    with h5py_errors(path):
-        said = _own(file)
     try:
         return replace(config, lang=said.get("lang"), tokenisation=said.get("tokenisation"))
     except ValueError as error:
