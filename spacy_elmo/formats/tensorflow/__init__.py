@@ -6,10 +6,11 @@ A checkpoint is an index, `PREFIX.index`, and one or more files of numbers,
 
 from spacy_elmo.formats.format import Format
 from spacy_elmo.formats.tensorflow import beside, reader
+from spacy_elmo.formats.tensorflow.find import looks_like_one
 
 FORMAT = Format(
     description="a checkpoint of TensorFlow (its folder, its prefix, or its .index)",
-    recognise=reader.recognise,
+    recognise=looks_like_one,
     read=reader.read,
 )
 

@@ -18,7 +18,10 @@ _ESCAPED = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{1,2}|.)", re.DOTALL)
 
 
 def looks_like_one(path: Path) -> bool:
-    """Whether a path is that of a checkpoint, by names and first bytes."""
+    """Whether a path is that of a checkpoint, by names and first bytes.
+
+    It is an index, or a folder with one in it, or with a file that says which it should have.
+    """
     if path.is_dir():
         return bool(_indexes(path)) or (path / _HUB).is_file() or _named(path) is not None
     return path.name.endswith(INDEX) and path.is_file()
@@ -36,9 +39,9 @@ def find_index(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    if not _indexes(path) and (path / _HUB).is_file():
-        return path / _HUB
     found = _indexes(path)
+    if not found and (path / _HUB).is_file():
+        return path / _HUB
     names = ", ".join(file.name for file in found) or "none"
     named = _named(path)
     if named is not None:

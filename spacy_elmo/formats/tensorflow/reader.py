@@ -16,18 +16,13 @@ from spacy_elmo.formats.generation import unchanged
 from spacy_elmo.formats.hdf5.companions import beside
 from spacy_elmo.formats.hdf5.options import read_config
 from spacy_elmo.formats.tensorflow.bundle import Bundle, read_index
-from spacy_elmo.formats.tensorflow.find import find_index, looks_like_one
+from spacy_elmo.formats.tensorflow.find import find_index
 from spacy_elmo.formats.tensorflow.variables import SPELLINGS, Variables, network_variables
 from spacy_elmo.formats.tensors import network_tensors, softmax_tensors
 from spacy_elmo.vocabulary import read_vocabulary
 
 DTYPES = ("float16", "float32", "float64")
 WEIGHT, BIAS, EMBEDDING = "softmax.weight", "softmax.bias", "token_encoder.embedding"
-
-
-def recognise(path: Path) -> bool:
-    """An index, or a folder with one in it, or with a file that says which it should have."""
-    return looks_like_one(path)
 
 
 def read(
