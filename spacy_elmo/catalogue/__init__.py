@@ -3,10 +3,9 @@
 Only `transfer.py` touches the network, and only `spacy elmo download` calls it.
 """
 
-from spacy_elmo.catalogue.cache import Fetched, downloaded, fetched_at, how_to_get, of_path, opened
+from spacy_elmo.catalogue.cache import Fetched, downloaded, how_to_get, of_path, opened
 from spacy_elmo.catalogue.entries import (
     PACKAGED,
-    Entry,
     entry_of_url,
     find,
     models,
@@ -17,11 +16,9 @@ from spacy_elmo.catalogue.options import options_of_url
 
 __all__ = [
     "PACKAGED",
-    "Entry",
     "Fetched",
     "downloaded",
     "entry_of_url",
-    "fetched_at",
     "find",
     "how_to_get",
     "models",

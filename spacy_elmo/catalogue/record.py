@@ -9,7 +9,7 @@ from typing import Any
 
 from spacy_elmo.catalogue.entries import FORMATS, Entry, File
 from spacy_elmo.errors import ElmoError, WeightsError, problem
-from spacy_elmo.files import new_file, read_json, write_json
+from spacy_elmo.files import new_file, read_json, write_json, write_text
 from spacy_elmo.languages import TOKENISATIONS, is_language
 
 RECORD = "download.json"
@@ -97,8 +97,7 @@ def write_record(folder: Path, record: Record) -> None:
     with new_file(folder / RECORD) as aside:
         write_json(aside, values)
     if not (folder / CARD).exists():
-        with new_file(folder / CARD) as aside:
-            aside.write_text(card(record.name, record.files, record.facts), "utf8")
+        write_text(folder / CARD, card(record.name, record.files, record.facts))
 
 
 def rows(facts: Mapping[str, str]) -> dict[str, str]:
