@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spacy_elmo.formats.foreign import FOREIGN_SUFFIXES
 
-SUFFIXES = (*(".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"),)
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 ZIP, GZIP, XZ, BZIP2, TAR = "zip", "gzip", "xz", "bzip2", "tar"
 
 _SIGNATURES = (
