@@ -17,6 +17,9 @@ from spacy_elmo.types import Array, Shape
 # Elements of a block (1 MB of float32): what loading needs beside the weights themselves.
 BLOCK = 1 << 18
 
+FLOATS = ("float16", "float32", "float64")
+"""Number types in which weights of other libraries are stored."""
+
 
 @dataclass(frozen=True)
 class Stored:

@@ -18,7 +18,7 @@ from spacy_elmo.formats.allennlp.modules import choose_module
 from spacy_elmo.formats.allennlp.names import config_of_shapes, translate
 from spacy_elmo.formats.allennlp.options import FOLDER, Options, find_options, settings_of
 from spacy_elmo.formats.assemble import assemble
-from spacy_elmo.formats.blocks import Stored, read_tensors
+from spacy_elmo.formats.blocks import FLOATS, Stored, read_tensors
 from spacy_elmo.formats.format import Format
 from spacy_elmo.formats.generation import unchanged
 from spacy_elmo.formats.hdf5.names import STANDARD
@@ -30,7 +30,6 @@ CONFIG = "config.json"
 # Of an archive; of a folder in which a model was trained. The first that is there is read.
 STATES = ("weights.th", "best.th")
 _SUFFIX = ".th"
-_DTYPES = ("float16", "float32", "float64")
 
 
 def recognise(path: Path) -> bool:
@@ -83,7 +82,7 @@ def read(
             stored,
             places,
             (),
-            dtypes=_DTYPES,
+            dtypes=FLOATS,
             described_by=CONFIG,
             device=device,
         )

@@ -17,7 +17,7 @@ from spacy_elmo.bilm.config import OPTIONAL, STORED_INITIAL_STATES, BiLMConfig
 from spacy_elmo.bilm.task_mix import TaskMix, task_mixes_of
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.assemble import assemble, optional_tensors
-from spacy_elmo.formats.blocks import Stored, read_tensors
+from spacy_elmo.formats.blocks import FLOATS, Stored, read_tensors
 from spacy_elmo.formats.generation import (
     ABSENT,
     check_belongs,
@@ -44,7 +44,6 @@ from spacy_elmo.vocabulary import read_vocabulary
 # Attributes of our own group.
 _OWN = ("initial_state", "options", "vocabulary", TASK_MIXES, *OPTIONAL)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_DTYPES = ("float16", "float32", "float64")
 
 
 def recognise(path: Path) -> bool:
@@ -117,7 +116,7 @@ def read(
             stored,
             (spelling.place(name, shape) for name, shape in network_tensors(config)),
             (spelling.place(name, shape) for name, shape in optional.items()),
-            dtypes=_DTYPES,
+            dtypes=FLOATS,
             described_by=str(options),
             device=device,
         )

@@ -11,13 +11,13 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.errors import ElmoError, WeightsError, problem
 from spacy_elmo.formats import hdf5
-from spacy_elmo.formats.blocks import read_tensors
+from spacy_elmo.formats.blocks import FLOATS, read_tensors
 from spacy_elmo.formats.generation import unchanged
 from spacy_elmo.formats.hdf5.companions import beside
 from spacy_elmo.formats.hdf5.names import Spelling
 from spacy_elmo.formats.tensorflow.bundle import INDEX, Bundle, read_index
 from spacy_elmo.formats.tensorflow.find import STATE, find_index, looks_like_one
-from spacy_elmo.formats.tensorflow.reader import BIAS, DTYPES, EMBEDDING, WEIGHT
+from spacy_elmo.formats.tensorflow.reader import BIAS, EMBEDDING, WEIGHT
 from spacy_elmo.formats.tensorflow.variables import SPELLINGS, Variables, network_variables
 from spacy_elmo.formats.tensors import Place, network_tensors
 from spacy_elmo.vocabulary import read_vocabulary
@@ -115,7 +115,7 @@ def _add_softmax(lm: BiLM, bundle: Bundle, vocab: Path | None, device: str | tor
         variables.named(),
         required,
         _softmax_places(lm, variables, spelling),
-        dtypes=DTYPES,
+        dtypes=FLOATS,
         described_by="the HDF5 file beside it",
         device=device,
     )

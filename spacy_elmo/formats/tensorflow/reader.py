@@ -11,7 +11,7 @@ from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.formats.assemble import assemble
-from spacy_elmo.formats.blocks import read_tensors
+from spacy_elmo.formats.blocks import FLOATS, read_tensors
 from spacy_elmo.formats.generation import unchanged
 from spacy_elmo.formats.hdf5.companions import beside
 from spacy_elmo.formats.hdf5.options import read_config
@@ -21,7 +21,6 @@ from spacy_elmo.formats.tensorflow.variables import SPELLINGS, Variables, networ
 from spacy_elmo.formats.tensors import network_tensors, softmax_tensors
 from spacy_elmo.vocabulary import read_vocabulary
 
-DTYPES = ("float16", "float32", "float64")
 WEIGHT, BIAS, EMBEDDING = "softmax.weight", "softmax.bias", "token_encoder.embedding"
 
 
@@ -74,7 +73,7 @@ def read(
             variables.named(),
             (variables.place(spelling, *tensor) for tensor in network_tensors(config)),
             (variables.place(spelling, *tensor) for tensor in softmax.items()),
-            dtypes=DTYPES,
+            dtypes=FLOATS,
             described_by=str(options),
             device=device,
         )
