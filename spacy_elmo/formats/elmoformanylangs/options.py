@@ -8,6 +8,7 @@ from typing import Any
 
 from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import is_file, read_json
+from spacy_elmo.formats.sections import check_known, section_of
 
 CONFIG = "config.json"
 
@@ -102,27 +103,14 @@ def network_values(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
 def _section(
     path: Path, options: Mapping[str, Any], name: str, kind: str, known: set[str]
 ) -> Mapping[str, Any]:
-    section = options.get(name)
-    if not isinstance(section, dict):
-        found = "is missing" if section is None else f"is {section!r}"
-        raise problem(
-            path,
-            f"the key {name!r} {found}, expected an object with the sizes of that part",
-            "Give the file that describes the network as `options`",
-        )
+    advice = "Give the file that describes the network as `options`"
+    section = section_of(path, options, name, advice)
     given = section.get("name")
     if not isinstance(given, str) or given.lower() != kind:
         reason = {"lstm": ", which never worked in ELMoForManyLangs"}.get(str(given).lower(), "")
         what = f"'{name}.name' is {given!r}{reason}: expected {kind!r}"
         raise problem(path, what, "Only networks of that kind can be read")
-    unknown = sorted(section.keys() - known - {"name"})
-    if unknown:
-        raise problem(
-            path,
-            f"unknown key {f'{name}.{unknown[0]}'!r}: a switch of the network that is not "
-            "understood could change its vectors",
-            "Remove it if it has no meaning",
-        )
+    check_known(path, name, section, {*known, "name"})
     return section
 
 

@@ -11,8 +11,10 @@ from spacy_elmo.errors import ElmoError, WeightsError, problem
 from spacy_elmo.files import read_json
 from spacy_elmo.formats.blocks import Stored
 from spacy_elmo.formats.hdf5.names import SPELLINGS, Spelling
+from spacy_elmo.formats.sections import check_known, section_of
 
 _REQUIRED = object()
+_ADVICE = "Use the options file that was published or saved with the weights"
 
 # Key in the file, our name, value when absent: bilm-tf's defaults, for it writes such files.
 _LSTM: tuple[tuple[str, str, Any], ...] = (
@@ -69,7 +71,7 @@ def config_of_options(
     Raises:
         WeightsError: For options that are missing, unknown, invalid, or contradict the weights.
     """
-    lstm = _section(path, options, "lstm")
+    lstm = section_of(path, options, "lstm", _ADVICE)
     values = _values(path, "lstm", lstm, _LSTM)
     spelling = _spelling(path, weights, stored, values["n_layers"], spellings)
     cell_projection = f"{spelling.cell.format(d=0, i=0)}/{spelling.projection}"
@@ -113,29 +115,10 @@ def to_options(config: BiLMConfig) -> dict[str, Any]:
     return options
 
 
-def _section(path: Path | str, options: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = options.get(name)
-    if not isinstance(section, dict):
-        found = "is missing" if section is None else f"is {section!r}"
-        raise problem(
-            path,
-            f"the key {name!r} {found}, expected an object with the sizes of that part",
-            "Use the options file that was published or saved with the weights",
-        )
-    return section
-
-
 def _values(
     path: Path | str, name: str, section: Mapping[str, Any], keys: tuple[tuple[str, str, Any], ...]
 ) -> dict[str, Any]:
-    unknown = sorted(section.keys() - {key for key, _, _ in keys})
-    if unknown:
-        raise problem(
-            path,
-            f"unknown key {f'{name}.{unknown[0]}'!r}: a switch of the network that is not "
-            "understood could change its vectors",
-            "Remove it if it has no meaning",
-        )
+    check_known(path, name, section, {key for key, _, _ in keys})
     values = {}
     for key, ours, default in keys:
         value = section.get(key)  # null is "not given", as in bilm-tf
@@ -152,7 +135,7 @@ def _char_cnn(
     stored: Mapping[str, Stored],
     projection_dim: Any,
 ) -> dict[str, Any]:
-    section = dict(_section(path, options, "char_cnn"))
+    section = dict(section_of(path, options, "char_cnn", _ADVICE))
     embedding = section.pop("embedding", None)
     if not isinstance(embedding, dict) or embedding.keys() != {"dim"}:
         raise problem(path, f"'char_cnn.embedding' is {embedding!r}, expected {{'dim': number}}")
