@@ -44,8 +44,7 @@ def test_folders(tmp_path: Path, names: list[str], expected: str, advice: str) -
     assert advice in message
 
 
-def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPACY_ELMO_HOME", str(tmp_path / "home"))
+def test_files(tmp_path: Path, cache: Path) -> None:
     with ZipFile(tmp_path / "m.zip", "w") as archive:
         archive.writestr("x", "y")
     with tarfile.open(tmp_path / "m.tar", "w") as tar:
@@ -74,7 +73,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("m/weights.safetensors", "(a part of a model, weights.safetensors). Give the path of the"),
     ):
         assert f"{tmp_path / name}: holds no weights {expected}" in error(tmp_path / name)
-    assert not (tmp_path / "home").exists()
+    assert not cache.exists()
 
 
 def test_model_hdf5_is_meant_beside_others(tmp_path: Path) -> None:

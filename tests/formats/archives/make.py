@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+import pytest
+
+from spacy_elmo.formats import WeightsError, load
+
 MODES = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.xz": "w:xz", ".tar.bz2": "w:bz2"}
 
 
@@ -49,3 +53,14 @@ def member(name: str, data: bytes = b"x", **values: object) -> tuple[tarfile.Tar
 def everything_under(folder: Path) -> list[str]:
     """Names of all that is in a folder, however deep; none if it is not there."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def assert_refused(archive: Path, expected: str) -> None:
+    """An archive that others made is refused, and leaves no traces: not in the current folder (with
+    the cache in it), and not where it wanted to write."""
+    with pytest.raises(WeightsError) as caught:
+        load(archive)
+    assert str(archive) in str(caught.value)
+    assert expected in str(caught.value)
+    assert not list(Path().iterdir())
+    assert not list(Path("/tmp").glob("ELMO_FIXTURE_ESCAPED*"))

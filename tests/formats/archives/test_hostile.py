@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spacy_elmo.formats import WeightsError, dispatch, load, save
-from tests.formats.archives.make import everything_under, member, pack, tar_of
+from tests.formats.archives.make import assert_refused, everything_under, member, pack, tar_of
 from tests.formats.models import assert_same, model
 
 
@@ -336,18 +336,8 @@ def test_a_flipped_bit(
     ],
 )
 def test_published_zips(
-    shared: Path,
-    tmp_path: Path,
-    cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    expected: str,
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     archive = shared / "fixtures/published/nlpl/hostile" / f"{name}.zip"
-    with pytest.raises(WeightsError) as caught:
-        load(archive)
-    assert str(archive) in str(caught.value)
-    assert expected in str(caught.value)
-    assert not list(tmp_path.iterdir())
-    assert not list(Path("/tmp").glob("ELMO_FIXTURE_ESCAPED*"))
+    assert_refused(archive, expected)
