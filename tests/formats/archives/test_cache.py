@@ -14,7 +14,6 @@ import pytest
 
 from spacy_elmo.formats import WeightsError, load, save
 from spacy_elmo.formats.archives import contents, zips
-from spacy_elmo.home import home
 from tests.formats.archives.make import everything_under, pack
 from tests.formats.models import assert_same, model
 
@@ -85,9 +84,7 @@ def test_a_damaged_cache(archive: Path, unpacked: list[str], damage: str) -> Non
     assert unpacked.count("model.hdf5") == 2
 
 
-def test_a_cache_that_cannot_be_written_to(
-    archive: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_to(archive: Path, cache: Path) -> None:
     cache.write_text("no folder")
     with pytest.warns(UserWarning, match=r"cannot be written to .* unpacked anew whenever"):
         assert_same(load(archive), model())
@@ -101,20 +98,6 @@ def test_no_room(archive: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(WeightsError, match=r"x\.zip: needs .* and 1,000 are free. Make room"):
         load(archive)
     assert not cache.exists()
-
-
-def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    monkeypatch.setenv("SPACY_ELMO_HOME", "~/here")
-    assert home() == tmp_path / "here"
-    monkeypatch.delenv("SPACY_ELMO_HOME")
-    assert home().name == "spacy-elmo"
-    if sys.platform == "linux":
-        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-        assert home() == tmp_path / ".cache/spacy-elmo"
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-        assert home() == tmp_path / "caches/spacy-elmo"
 
 
 @pytest.mark.soak

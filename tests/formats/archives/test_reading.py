@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from spacy_elmo import BiLM
 from spacy_elmo.cli.app import app
-from spacy_elmo.formats import FORMATS, WeightsError, load, save
+from spacy_elmo.formats import WeightsError, load, save
 from tests.formats.archives.make import everything_under, pack
 from tests.formats.models import TINY_WORDS, assert_same, model, small_weights
 
@@ -182,6 +182,4 @@ def test_nlpl_with_a_checkpoint(shared: Path) -> None:
 
 def test_nlpl_elmoformanylangs(shared: Path) -> None:
     nlpl = shared / "fixtures/published/nlpl"
-    if not any("ELMoForManyLangs" in known.description for known in FORMATS):
-        pytest.skip("no format reads ELMoForManyLangs")
     assert largest_difference(nlpl / "904_efml.zip", nlpl / "efml_layers_fresh.npz") < 2e-6
