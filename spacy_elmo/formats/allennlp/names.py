@@ -145,7 +145,7 @@ def translate(
     """
     stored, places = {}, []
     for name, shape in network_tensors(config):
-        key, dtype, read = _source(prefix, tensors, name, config)
+        key, dtype, read = _source(prefix, tensors, name)
         stored[key] = Stored(shape, str(dtype).removeprefix("torch."), read)
         places.append(Place(name, shape, key))
     return stored, places
@@ -154,9 +154,7 @@ def translate(
 Read = Callable[[int, int], Array]
 
 
-def _source(
-    prefix: str, tensors: Mapping[str, Tensor], name: str, config: BiLMConfig
-) -> tuple[str, torch.dtype, Read]:
+def _source(prefix: str, tensors: Mapping[str, Tensor], name: str) -> tuple[str, torch.dtype, Read]:
     """Name in AllenNLP, number type, and what reads rows of one of our tensors."""
     parts = name.split(".")
     if parts[0] != "token_encoder":
