@@ -154,7 +154,7 @@ def test_a_redirect(site: Site) -> None:
         get(site, "circle")
 
 
-def test_a_compressed_file_stays_as_it_is(site: Site, tmp_path: Path) -> None:
+def test_a_compressed_file_stays_as_it_is(site: Site) -> None:
     """Some servers say of a .tar.gz that it is a .tar on its way."""
     site.files["x.tar.gz"] = b"\x1f\x8b" + bytes(2000)
     file = File("x.tar.gz", "weights", site.url("x.tar.gz"))
@@ -218,9 +218,7 @@ def test_without_a_version_only_a_known_hash_allows_to_go_on(site: Site) -> None
         assert_same(BiLM.from_pretrained(name), tiny_lm())
 
 
-def test_a_file_that_changes_meanwhile_is_fetched_anew(
-    site: Site, tmp_path: Path, model_files: dict[str, bytes]
-) -> None:
+def test_a_file_that_changes_meanwhile_is_fetched_anew(site: Site, tmp_path: Path) -> None:
     tiny_lm(seed=1).save(tmp_path / WEIGHTS)
     site.cuts[WEIGHTS] = [5000]
     site.on_piece = lambda: site.files.update({WEIGHTS: (tmp_path / WEIGHTS).read_bytes()})

@@ -153,7 +153,7 @@ def test_archived_options(tmp_path: Path, key: str, module: str, name: str) -> N
     assert difference(lm, options) < 1e-5
 
 
-def test_published_defaults_are_said_aloud(folder: Path, tmp_path: Path) -> None:
+def test_published_defaults_are_said_aloud(folder: Path) -> None:
     with pytest.warns(UserWarning, match="its options are neither") as caught:
         lm = load(folder)
     (message,) = (str(each.message) for each in caught)
