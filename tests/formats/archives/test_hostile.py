@@ -83,7 +83,7 @@ def test_tar(folder: Path, tmp_path: Path, cache: Path, name: str) -> None:
     assert re.search(expected, message), message
 
 
-def test_sparse(folder: Path, tmp_path: Path, cache: Path) -> None:
+def test_sparse(tmp_path: Path, cache: Path) -> None:
     """A GNU header of a file that is all hole, 8 GB."""
     info, _ = member("weights.th", b"", type=tarfile.GNUTYPE_SPARSE)
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
@@ -241,7 +241,7 @@ def test_a_failure_of_reading_is_no_failure_of_unpacking(
     assert "Make room" not in message
 
 
-def test_a_cycle_of_links(tmp_path: Path, cache: Path) -> None:
+def test_a_cycle_of_links(tmp_path: Path) -> None:
     for one, other in (("a.zip", "b.zip"), ("b.zip", "a.zip")):
         (tmp_path / one).symlink_to(tmp_path / other)
     with pytest.raises(WeightsError, match=r"no weights at '.*a\.zip'"):
@@ -298,7 +298,7 @@ def test_cut_anywhere(
 )
 @given(data=st.data())
 def test_a_flipped_bit(
-    sound: dict[str, bytes], tmp_path: Path, cache: Path, suffix: str, data: st.DataObject
+    sound: dict[str, bytes], tmp_path: Path, suffix: str, data: st.DataObject
 ) -> None:
     """Checksums of the archive see to it that nobody gets other weights."""
     damaged = bytearray(sound[suffix])
