@@ -20,7 +20,6 @@ from spacy_elmo.embedding.given import Given
 from spacy_elmo.embedding.layers import LayerChoice, choose_layers, pool_mean
 from spacy_elmo.embedding.progress import Progress
 from spacy_elmo.embedding.source import Source, open_source
-from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.embedding.writers.opening import open_writer, writer_class
 from spacy_elmo.embedding.writers.writer import Writer
 from spacy_elmo.errors import EmbeddingError
@@ -107,17 +106,8 @@ def embed(
         precision=precision,
         device=device,
     )
-    config = source.lm.config
-    choice = choose_layers(layers, config.n_outputs)
-    spec = Spec(
-        config.width,
-        tuple(choice.labels),
-        choice.several,
-        dtype,
-        pool,
-        source.name,
-        source.digest(),
-    )
+    choice = choose_layers(layers, source.lm.config.n_outputs)
+    spec = source.spec(choice, dtype, pool)
     how = {
         "lang": lang,
         "tokenized": tokenized,

@@ -18,6 +18,7 @@ from spacy_elmo.bilm.precision import PRECISIONS, dtype_of
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.embedding.entries import Entry, Reader, Splitter
 from spacy_elmo.embedding.layers import LayerChoice
+from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.errors import EmbeddingError
 from spacy_elmo.formats.generation import tensors_digest
 from spacy_elmo.formats.loading import PACKAGED, load
@@ -57,6 +58,18 @@ class Source:
         """SHA-256 over names, shapes and bits of all weights."""
         tensors = {name: t.detach().cpu() for name, t in self.lm.state_dict().items()}
         return tensors_digest({name: t.contiguous() for name, t in tensors.items()})
+
+    def spec(self, choice: LayerChoice, dtype: str, pool: str | None) -> Spec:
+        """What an output of these layers is, with the digest of the weights; see `Spec`."""
+        return Spec(
+            self.lm.config.width,
+            tuple(choice.labels),
+            choice.several,
+            dtype,
+            pool,
+            self.name,
+            self.digest(),
+        )
 
     def rows(
         self, encoder: Encoder, sentences: Sequence[Sentence], choice: LayerChoice
