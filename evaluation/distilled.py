@@ -23,7 +23,7 @@ from evaluation.report import finish, percent
 from spacy_elmo import distill
 from spacy_elmo.embedding.docs.tokenizer import Tokenizer
 from spacy_elmo.embedding.entries import TextFiles
-from spacy_elmo.types import Array, Floats, Sentence
+from spacy_elmo.types import Floats, Sentence
 
 Table = Mapping[str, Floats]
 
@@ -134,8 +134,7 @@ def main(
 
 def _sentences(files: TextFiles) -> Iterator[Sentence]:
     tokenizer = Tokenizer("en")
-    raws: Array = list(files.entries(tokenizer))
-    for entry in tokenizer(raws):
+    for entry in tokenizer(list(files.entries(tokenizer))):
         yield from entry.sentences
 
 

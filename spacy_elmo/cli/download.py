@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -67,7 +68,7 @@ def download(
     files = known.files if known is not None else _files(sources)
     name = _check_name(name or (known.name if known is not None else _stem(files)), known)
     digests = _digests(files, sha256)
-    with _Bars() as bars:
+    with closing(_Bars()) as bars:
         found = run(
             name,
             files,
@@ -183,16 +184,10 @@ def _digests(files: tuple[File, ...], given: list[str]) -> dict[str, str]:
 
 
 class _Bars:
-    """A bar, or a line now and then, for each file. A context, at whose end the bar is closed."""
+    """A bar, or a line now and then, for each file; to be closed, also after an error."""
 
     def __init__(self) -> None:
         self.meter: Meter | None = None
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def close(self) -> None:
         if self.meter is not None:

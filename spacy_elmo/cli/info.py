@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from spacy_elmo.files import read_json
 
 if TYPE_CHECKING:
     from spacy_elmo.bilm.bilm import BiLM
@@ -39,7 +40,7 @@ def info(
     if pipeline is None:
         show(weights, options, vocab, card)
         return
-    meta = json.loads((pipeline / "meta.json").read_text("utf-8-sig"))
+    meta = read_json(pipeline / "meta.json")
     typer.echo(f"Pipeline: {pipeline}\nIts licence: {meta.get('license') or 'none is named'}")
     for folder in weights_in(pipeline):
         typer.echo(f"\nComponent {folder.parent.name!r}")

@@ -171,6 +171,7 @@ def _read(
 
 def _docs(nlp: Language, inputs: list[str], counts: Counter[str], tokenized: bool) -> Iterator[Doc]:
     from spacy.tokens import Doc
+    from spacy.util import minibatch
 
     from spacy_elmo.pretraining.corpus.segmentation import read_docs
     from spacy_elmo.text.reading import check_inputs, read_blocks
@@ -191,14 +192,6 @@ def _docs(nlp: Language, inputs: list[str], counts: Counter[str], tokenized: boo
                             doc[0].is_sent_start = True
                         yield doc
 
-    def batches() -> Iterator[list[str | Doc]]:
-        batch: list[str | Doc] = []
-        for each in unread():
-            batch.append(each)
-            if len(batch) == 256:
-                yield batch
-                batch = []
-        yield batch
-
-    for batch in batches():  # so that no more is computed than the limit lets through
+    # So that no more is computed than the limit lets through.
+    for batch in minibatch(unread(), 256):
         yield from nlp.pipe(batch)

@@ -200,8 +200,7 @@ def _as_lists(values: Sequence[Any]) -> list[Any]:
 
 def _extended(table: Any, new: dict[str, list[Any]], spec: Spec) -> Any:
     pa = import_pyarrow("a table")
-    number = pa.float16() if spec.dtype == "float16" else pa.float32()
-    vector = pa.list_(number, spec.width)
+    vector = pa.list_(pa.from_numpy_dtype(spec.dtype), spec.width)
     for name, values in new.items():
         lengths = np.array([len(value) for value in values], dtype=np.int64)
         offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,20 +14,17 @@ import torch
 
 from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.embedding import static
 from spacy_elmo.embedding.embed import CHUNK_ENTRIES
-from spacy_elmo.embedding.entries import Raw, TextFiles, check_raw
+from spacy_elmo.embedding.entries import Raw, TextFiles, checked_groups
 from spacy_elmo.embedding.layers import LayerChoice, choose_layers
-from spacy_elmo.embedding.sampling import Sampler, count_words, most_frequent
+from spacy_elmo.embedding.sampling import Sampler, most_frequent
 from spacy_elmo.embedding.source import Source, open_source
 from spacy_elmo.errors import EmbeddingError
 from spacy_elmo.types import Floats, Sentence
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-_SPLIT_ENTRIES, _SPLIT_CHARACTERS = 256, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def distill(
         ValueError: For unusable options.
     """
     if isinstance(texts, TextFiles):
-        if any(source == "-" or not Path(source).is_file() for source, _ in texts.inputs):
+        if not texts.is_repeatable:
             raise EmbeddingError("the texts are read twice: give files, not the standard input")
     elif not isinstance(texts, Sequence) or isinstance(texts, str):
         raise EmbeddingError("the texts are read twice: give a list of them, or `TextFiles`")
@@ -125,7 +124,7 @@ def distill(
     width = source.lm.config.width
     if not 0 <= remove_components < width:
         raise ValueError(f"remove_components is {remove_components}: expected 0 to {width - 1}")
-    counts = count_words(_sentences(texts, source))
+    counts = Counter(chain.from_iterable(_sentences(texts, source)))
     chosen = most_frequent(counts, n_words, min_count) if listed is None else listed
     found = {word: counts[word] for word in chosen if counts[word]}
     if not found:
@@ -156,18 +155,8 @@ def distill(
 
 
 def _sentences(texts: Sequence[Raw] | TextFiles, source: Source) -> Iterator[Sentence]:
-    raws = texts.entries(source.reader) if isinstance(texts, TextFiles) else iter(texts)
-    groups = batched(
-        raws,
-        lambda raw: len(raw) if hasattr(raw, "__len__") else 1,
-        max_size=_SPLIT_CHARACTERS,
-        max_items=_SPLIT_ENTRIES,
-    )
-    number = 0
-    for group in groups:
-        for raw in group:
-            check_raw(number, raw)
-            number += 1
+    raws = texts.entries(source.reader) if isinstance(texts, TextFiles) else texts
+    for group in checked_groups(raws):
         for entry in source.reader(group):
             yield from entry.sentences
 
@@ -181,12 +170,10 @@ def _means(
     progress: Callable[[int, int], object],
 ) -> tuple[Floats, np.ndarray]:
     """Means over the occurrences that are drawn, and how many these are."""
-    lm = source.lm
     numbers = {word: k for k, word in enumerate(words)}
-    sums = np.zeros((len(words), lm.config.width), dtype=np.float64)
+    sums = np.zeros((len(words), source.lm.config.width), dtype=np.float64)
     n_contexts = np.zeros(len(words), dtype=np.int64)
     total = sampler.total
-    mix = ScalarMix(lm.config.n_outputs).to(lm.device) if choice.numbers is None else None
     encoder = source.encoder()
     drawn = ((sentence, sampler.choose(sentence)) for sentence in _sentences(texts, source))
     chunks = batched(
@@ -196,11 +183,8 @@ def _means(
         max_items=CHUNK_ENTRIES,
     )
     for chunk in chunks:
-        arrays = encoder.encode(
-            lm, [words for words, _ in chunk], mix=mix, batch_tokens=source.batch_tokens
-        )
-        for (sentence, places), array in zip(chunk, arrays, strict=True):
-            rows = choice.select(array)
+        rows_of_each = source.rows(encoder, [words for words, _ in chunk], choice)
+        for (sentence, places), rows in zip(chunk, rows_of_each, strict=True):
             ids = np.array([numbers[sentence[place]] for place in places])
             np.add.at(sums, ids, rows[places])
             np.add.at(n_contexts, ids, 1)

@@ -8,19 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.embedding.entries import Entry, Raw, TextFiles, check_raw, raw_key
+from spacy_elmo.embedding.entries import Entry, Raw, TextFiles, check_raw, checked_groups, raw_key
 from spacy_elmo.embedding.estimate import check_room, needed_bytes, size_of
 from spacy_elmo.embedding.given import Given
-from spacy_elmo.embedding.layers import choose_layers, pool_mean
+from spacy_elmo.embedding.layers import LayerChoice, choose_layers, pool_mean
 from spacy_elmo.embedding.progress import Progress
 from spacy_elmo.embedding.source import Source, open_source
-from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.embedding.writers.opening import open_writer, writer_class
 from spacy_elmo.embedding.writers.writer import Writer
 from spacy_elmo.errors import EmbeddingError
@@ -34,8 +33,6 @@ CHUNK_ENTRIES = 8192
 # bits its vectors depend on what stood together when it was filled, and a run that goes on must
 # give the same bytes.
 PART_CHUNKS = 8
-# Entries, and characters, that are split into tokens together.
-_SPLIT_ENTRIES, _SPLIT_CHARACTERS = 256, 1 << 16
 
 
 def embed(
@@ -109,17 +106,8 @@ def embed(
         precision=precision,
         device=device,
     )
-    config = source.lm.config
-    choice = choose_layers(layers, config.n_outputs)
-    spec = Spec(
-        config.width,
-        tuple(choice.labels),
-        choice.several,
-        dtype,
-        pool,
-        source.name,
-        source.digest(),
-    )
+    choice = choose_layers(layers, source.lm.config.n_outputs)
+    spec = source.spec(choice, dtype, pool)
     how = {
         "lang": lang,
         "tokenized": tokenized,
@@ -181,7 +169,7 @@ class _Run:
         self._digest = hashlib.sha256()
         self._began = time.monotonic()
 
-    def embed(self, choice: Any, force: bool) -> Progress:
+    def embed(self, choice: LayerChoice, force: bool) -> Progress:
         """Write all entries that are not written yet."""
         writer, source = self.writer, self.source
         raws = self._unwritten(force)
@@ -264,21 +252,9 @@ def _split(
     raws: Iterator[Raw], source: Source, keep_docs: bool, first: int
 ) -> Iterator[tuple[bytes, Entry]]:
     """Entries split into tokens, each with what tells it from others."""
-    groups = batched(raws, _length, max_size=_SPLIT_CHARACTERS, max_items=_SPLIT_ENTRIES)
-    number = first
-    for group in groups:
-        for raw in group:
-            check_raw(number, raw)
-            number += 1
+    for group in checked_groups(raws, first):
         keys = [raw_key(raw) for raw in group]
         yield from zip(keys, source.reader(group, keep_docs=keep_docs), strict=True)
-
-
-def _length(raw: Raw) -> int:
-    try:
-        return len(raw)
-    except TypeError:
-        return 1  # no entry at all, as will be said
 
 
 def _used(folder: Path) -> int:

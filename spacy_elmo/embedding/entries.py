@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from spacy_elmo.bilm.batching import batched
 from spacy_elmo.errors import EmbeddingError
 from spacy_elmo.text.reading import Block, check_inputs, read_blocks
 from spacy_elmo.text.records import decode_lines, read_conllu, read_json_line
@@ -17,6 +18,8 @@ from spacy_elmo.types import Ints
 Raw = Any
 """An entry as it is given: a text, the words of a sentence, or a Doc."""
 
+# Entries, and characters, that are split into tokens together.
+_GROUP_ENTRIES, _GROUP_CHARACTERS = 256, 1 << 16
 _WORD = re.compile(r"\S+")
 
 
@@ -99,6 +102,11 @@ class TextFiles:
         self.counts: Counter[str] = Counter()
         self.inputs = check_inputs(paths, tokenized=False)
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it can be read more than once: no pipe is among them."""
+        return all(source != "-" and Path(source).is_file() for source, _ in self.inputs)
+
     def entries(self, reader: Reader) -> Iterator[Raw]:
         """The entries, in order.
 
@@ -151,7 +159,7 @@ class Splitter:
         """Split some entries; see `Reader`."""
         if keep_docs:
             raise EmbeddingError("Docs are made by spaCy: give a language or a pipeline")
-        if any(map(_is_doc, raws)):
+        if any(map(is_doc, raws)):
             raise EmbeddingError("Docs have tokens already: leave out `tokenized` to read them")
         return [_split(raw) if isinstance(raw, str) else entry_of_words(raw) for raw in raws]
 
@@ -187,7 +195,7 @@ def check_raw(number: int, raw: Raw) -> None:
     Raises:
         ValueError: If it is no text, list of words, or Doc.
     """
-    if isinstance(raw, str) or _is_doc(raw):
+    if isinstance(raw, str) or is_doc(raw):
         return
     if not isinstance(raw, (list, tuple)) or not all(isinstance(word, str) for word in raw):
         raise ValueError(
@@ -195,11 +203,27 @@ def check_raw(number: int, raw: Raw) -> None:
         )
 
 
+def checked_groups(raws: Iterable[Raw], first: int = 0) -> Iterator[list[Raw]]:
+    """Entries in groups that are split into tokens together, each checked by `check_raw`.
+
+    Args:
+        raws: The entries.
+        first: Number of the first one, for messages.
+    """
+    number = first
+    groups = batched(raws, _length, max_size=_GROUP_CHARACTERS, max_items=_GROUP_ENTRIES)
+    for group in groups:
+        for raw in group:
+            check_raw(number, raw)
+            number += 1
+        yield group
+
+
 def raw_key(raw: Raw) -> bytes:
     """Bytes that tell an entry from others."""
     if isinstance(raw, str):
         kind, parts = b"t", [raw]
-    elif _is_doc(raw):
+    elif is_doc(raw):
         kind, parts = b"d", [token.text_with_ws for token in raw]
     else:
         kind, parts = b"w", list(raw)
@@ -207,8 +231,16 @@ def raw_key(raw: Raw) -> bytes:
     return b"%s%d:%s" % (kind, len(data), data)
 
 
-def _is_doc(raw: Raw) -> bool:
+def is_doc(raw: Raw) -> bool:
+    """Whether an entry is a Doc, told without spaCy."""
     return hasattr(raw, "user_data") and hasattr(raw, "to_array")
+
+
+def _length(raw: Raw) -> int:
+    try:
+        return len(raw)
+    except TypeError:
+        return 1  # no entry at all, as will be said
 
 
 def _split(line: str) -> Entry:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spacy_elmo.embedding.entries import Entry, Raw, Reader, TextFiles, check_raw
+from spacy_elmo.embedding.entries import Entry, Raw, Reader, TextFiles, check_raw, is_doc
 from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.embedding.writers.writer import Writer
 from spacy_elmo.errors import EmbeddingError
@@ -40,13 +40,12 @@ class Size:
         )
 
 
-def size_of_files(files: TextFiles, reader: Reader) -> Size | None:
+def _size_of_files(files: TextFiles, reader: Reader) -> Size | None:
     """The size of some files, judged by the beginning of each; None if one of them is a pipe."""
+    if not files.is_repeatable:
+        return None
     total = Size()
     for source, kind in files.inputs:
-        path = Path(source)
-        if source == "-" or not path.is_file():
-            return None
         if kind == "docs":
             total += _size_of_docs(source, reader)
             continue
@@ -55,14 +54,14 @@ def size_of_files(files: TextFiles, reader: Reader) -> Size | None:
         if block is None:
             continue
         beginning = files.beginning(block, reader)
-        total += _scaled(beginning, reader, path.stat().st_size / max(1, sum(read)))
+        total += _scaled(beginning, reader, Path(source).stat().st_size / max(1, sum(read)))
     return total
 
 
 def size_of(texts: Any, reader: Reader) -> Size | None:
     """The size of some texts, judged by a sample; None if they are not all there."""
     if isinstance(texts, TextFiles):
-        return size_of_files(texts, reader)
+        return _size_of_files(texts, reader)
     if not isinstance(texts, Sequence) or isinstance(texts, str):
         return None
     return _scaled(texts, reader, 1.0)
@@ -130,8 +129,8 @@ def _scaled(raws: Sequence[Raw], reader: Reader, factor: float) -> Size:
     sample = list(raws[::step])
     for number, raw in enumerate(sample):
         check_raw(number * step, raw)
-    entries: list[Entry] = reader([raw for raw in sample if not hasattr(raw, "user_data")])
-    docs = [raw for raw in sample if hasattr(raw, "user_data")]
+    entries: list[Entry] = reader([raw for raw in sample if not is_doc(raw)])
+    docs = list(filter(is_doc, sample))
     tokens = sum(entry.n_tokens for entry in entries) + sum(map(len, docs))
     characters = sum(len(entry.text) for entry in entries) + sum(len(doc.text) for doc in docs)
     each = factor * len(raws) / len(sample)

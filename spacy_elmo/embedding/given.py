@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 from spacy_elmo.embedding.entries import Raw, Reader, TextFiles
@@ -31,7 +30,7 @@ class Given:
     def is_repeatable(self) -> bool:
         """Whether it can be read more than once: no generator, no pipe."""
         if isinstance(self._texts, TextFiles):
-            return all(name != "-" and Path(name).is_file() for name, _ in self._texts.inputs)
+            return self._texts.is_repeatable
         return iter(self._texts) is not self._texts
 
     def entries(self) -> Iterator[Raw]:

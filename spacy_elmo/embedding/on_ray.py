@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from spacy_elmo.embedding.layers import choose_layers
 from spacy_elmo.embedding.source import open_source
 from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.errors import EmbeddingError
-from spacy_elmo.files import new_directory, write_json
+from spacy_elmo.files import expanded, new_directory, write_json
 
 DESCRIPTION = "_spacy_elmo.json"
 """Says what the vectors of a folder are; readers of Parquet pass over such names."""
@@ -80,8 +79,8 @@ def embed_on_ray(
     kind, files = _files(inputs)
     output = Path(output).absolute()
     _check_output(output, force)
-    if Path(weights).expanduser().exists():  # others stand in another folder
-        weights = Path(weights).expanduser().absolute()
+    if expanded(weights).exists():  # others stand in another folder
+        weights = expanded(weights).absolute()
     how: dict[str, Any] = {
         "column": column,
         "layers": layers,
@@ -139,10 +138,8 @@ def import_ray() -> Any:
 def _spec(weights: str | Path, how: dict[str, Any]) -> Spec:
     names = ("lang", "tokenized", "precision")
     source = open_source(weights, **{name: how[name] for name in names})
-    config = source.lm.config
-    choice = choose_layers(how["layers"], config.n_outputs)
-    spec = Spec(config.width, tuple(choice.labels), choice.several, how["dtype"], how["pool"])
-    return replace(spec, model=str(weights), sha256=source.digest())
+    choice = choose_layers(how["layers"], source.lm.config.n_outputs)
+    return source.spec(choice, how["dtype"], how["pool"])
 
 
 def _files(inputs: Sequence[str | Path]) -> tuple[str, list[str]]:
@@ -178,7 +175,7 @@ def _session(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(address=address, include_dashboard=False) if address is None else ray.init(address)
+    ray.init(include_dashboard=False) if address is None else ray.init(address)
     try:
         yield
     finally:

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-
-from spacy_elmo.types import Sentence
-
-
-def count_words(sentences: Iterable[Sentence]) -> Counter[str]:
-    """How often each word occurs."""
-    counts: Counter[str] = Counter()
-    for words in sentences:
-        counts.update(words)
-    return counts
 
 
 def most_frequent(counts: Mapping[str, int], n_words: int, min_count: int) -> list[str]:

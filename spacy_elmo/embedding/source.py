@@ -18,10 +18,11 @@ from spacy_elmo.bilm.precision import PRECISIONS, dtype_of
 from spacy_elmo.bilm.scalar_mix import ScalarMix
 from spacy_elmo.embedding.entries import Entry, Reader, Splitter
 from spacy_elmo.embedding.layers import LayerChoice
+from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.errors import EmbeddingError
 from spacy_elmo.formats.generation import tensors_digest
 from spacy_elmo.formats.loading import PACKAGED, load
-from spacy_elmo.types import Floats
+from spacy_elmo.types import Floats, Sentence
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -58,6 +59,37 @@ class Source:
         tensors = {name: t.detach().cpu() for name, t in self.lm.state_dict().items()}
         return tensors_digest({name: t.contiguous() for name, t in tensors.items()})
 
+    def spec(self, choice: LayerChoice, dtype: str, pool: str | None) -> Spec:
+        """What an output of these layers is, with the digest of the weights; see `Spec`."""
+        return Spec(
+            self.lm.config.width,
+            tuple(choice.labels),
+            choice.several,
+            dtype,
+            pool,
+            self.name,
+            self.digest(),
+        )
+
+    def rows(
+        self, encoder: Encoder, sentences: Sequence[Sentence], choice: LayerChoice
+    ) -> Iterator[Floats]:
+        """Rows of some sentences, computed together.
+
+        Args:
+            encoder: From `encoder`.
+            sentences: The sentences.
+            choice: The layers.
+
+        Returns:
+            A row per word of each sentence.
+            *Shape:* (n_words, width) or (n_words, n_layers, width).
+        """
+        outputs = self.lm.config.n_outputs
+        mix = ScalarMix(outputs).to(self.lm.device) if choice.numbers is None else None
+        arrays = encoder.encode(self.lm, sentences, mix=mix, batch_tokens=self.batch_tokens)
+        return map(choice.select, arrays)
+
     def vectors(
         self, encoder: Encoder, entries: Sequence[Entry], choice: LayerChoice
     ) -> Iterator[Floats]:
@@ -72,13 +104,11 @@ class Source:
             A row per token of each entry, zeros for white space.
             *Shape:* (n_tokens, width) or (n_tokens, n_layers, width).
         """
-        config = self.lm.config
-        mix = ScalarMix(config.n_outputs).to(self.lm.device) if choice.numbers is None else None
         sentences = [words for entry in entries for words in entry.sentences]
-        arrays = iter(encoder.encode(self.lm, sentences, mix=mix, batch_tokens=self.batch_tokens))
-        shape = choice.shape(config.width)
+        arrays = self.rows(encoder, sentences, choice)
+        shape = choice.shape(self.lm.config.width)
         for entry in entries:
-            parts = [choice.select(each) for each in islice(arrays, len(entry.sentences))]
+            parts = list(islice(arrays, len(entry.sentences)))
             if len(parts) == 1 and entry.rows is None:
                 yield parts[0]
                 continue

@@ -11,8 +11,7 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -128,8 +127,10 @@ class _Decompressed:
         self._source = source
 
     def read(self, size: int, /) -> bytes:
-        with _saying_damage(self._source):
+        try:
             return self._stream.read(size)
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            raise CorpusError(f"{self._source} is truncated or damaged: {error}") from error
 
 
 class _Decoded:
@@ -154,11 +155,3 @@ class _Decoded:
                 ) from error
             if text or not data:
                 return text.encode("utf8")
-
-
-@contextmanager
-def _saying_damage(source: str) -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-        raise CorpusError(f"{source} is truncated or damaged: {error}") from error

@@ -296,3 +296,23 @@ def test_a_writer_says_where_it_is(tmp_path: Path) -> None:
         assert writer.n_entries == 2
         write(writer, 2)
     assert np.load(tmp_path / "x.npy")[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_sentence_keys_of_a_run_that_goes_on(tmp_path: Path) -> None:
+    import numpy as np
+
+    from spacy_elmo.embedding.entries import entry_of_words
+    from spacy_elmo.embedding.spec import Spec
+    from spacy_elmo.embedding.writers.hdf5 import Hdf5Writer
+
+    def write(*words: str) -> None:
+        with Hdf5Writer(tmp_path / "x.hdf5", Spec(width=2), use_sentence_keys=True) as writer:
+            for word in words:
+                writer.write(entry_of_words([word]), np.zeros((1, 2), np.float32))
+            writer.checkpoint()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write("a", "b")
+    with pytest.raises(EmbeddingError, match="entry 2, 'a', names a dataset that is there already"):
+        write("a")

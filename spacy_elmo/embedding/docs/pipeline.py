@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from spacy.tokens import Doc
 from spacy_elmo.embedding.docs.tokenizer import entry_of_doc, make_doc, read_docs
 from spacy_elmo.embedding.entries import Entry, Raw
 from spacy_elmo.errors import EmbeddingError
+from spacy_elmo.files import expanded
 from spacy_elmo.pipeline.elmo import Elmo
 from spacy_elmo.pipeline.model.bilm import load
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
@@ -108,7 +108,7 @@ def load_pipeline(name: str) -> Language | None:
     """A saved or installed pipeline; None if this is the name or path of none."""
     import spacy
 
-    path = Path(name).expanduser()
+    path = expanded(name)
     saved = (path / "config.cfg").is_file() and (path / "meta.json").is_file()
     if saved or (name and not path.exists() and spacy.util.is_package(name)):
         return spacy.load(path if saved else name)

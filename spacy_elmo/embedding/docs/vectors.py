@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import spacy
 from spacy.language import Language
-from spacy.vectors import Vectors  # type: ignore[import-not-found]
+from spacy.vectors import Vectors  # type: ignore[import-not-found]  # compiled, has no stubs
 
 from spacy_elmo.types import Floats
 

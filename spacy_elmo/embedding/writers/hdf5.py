@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from spacy_elmo.errors import EmbeddingError
 from spacy_elmo.formats.hdf5.library import import_h5py
 from spacy_elmo.types import Array
 
-COMPRESSIONS = ("none", "gzip", "lzf")
 INDEX = "sentence_to_index"
 
 
@@ -29,15 +27,14 @@ class Hdf5Writer(StoreWriter):
     Args:
         path: The output.
         spec: What is written.
-        compression: "none", "gzip" or "lzf".
         use_sentence_keys: The texts are the names of the datasets instead; `/` in them makes
             groups.
         forget_sentences: Leave out `sentence_to_index`, which takes memory for all texts.
-        force: Replace an output that exists, and what another run left.
-        identity: What tells this run from others, beside `spec`.
+        options: Of `StoreWriter`.
     """
 
     suffixes = (".hdf5", ".h5")
+    compressions = ("none", "gzip", "lzf")
     keeps_texts = True
     entry_bytes = 800
 
@@ -46,27 +43,20 @@ class Hdf5Writer(StoreWriter):
         path: str | Path,
         spec: Spec,
         *,
-        compression: str | None = None,
         use_sentence_keys: bool = False,
         forget_sentences: bool = False,
-        force: bool = False,
-        identity: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        self.compression = compression or "none"
-        if self.compression not in COMPRESSIONS:
-            raise ValueError(
-                f"compression is {compression!r}: for HDF5 expected {', '.join(COMPRESSIONS)}"
-            )
         self.use_sentence_keys = use_sentence_keys
         self.forget_sentences = forget_sentences
+        super().__init__(path, spec, **options)
         self._h5py = import_h5py(Path(path))
         self._seen: set[bytes] = set()
-        super().__init__(path, spec, force=force, identity=identity)
 
     def identity(self) -> dict[str, Any]:
         """Options of the format that make a difference to the output."""
         return {
-            "compression": self.compression,
+            **super().identity(),
             "use_sentence_keys": self.use_sentence_keys,
             "forget_sentences": self.forget_sentences,
         }
@@ -74,9 +64,9 @@ class Hdf5Writer(StoreWriter):
     def _open(self, state: dict[str, Any]) -> None:
         super()._open(state)
         self._seen.clear()
-        if self.use_sentence_keys and self.n_entries:
-            for stored in self._stored():
-                self._check_key(stored.number, stored.text)
+        if self.use_sentence_keys:
+            for number, (text, _, _) in enumerate(self._kept_texts()):
+                self._check_key(number, text)
 
     def _write(self, entry: Entry, rows: Array) -> None:
         if self.use_sentence_keys:

@@ -15,9 +15,9 @@ from spacy_elmo.embedding.writers.writer import Writer
 SUFFIXES = (".hdf5", ".h5", ".parquet", ".npy", ".npz", ".spacy")
 
 _ONLY_FOR = {
-    "compression": ".hdf5, .parquet and .npz",
-    "use_sentence_keys": ".hdf5",
-    "forget_sentences": ".hdf5",
+    "compression": (*Hdf5Writer.suffixes, *ParquetWriter.suffixes, *NpzWriter.suffixes),
+    "use_sentence_keys": Hdf5Writer.suffixes,
+    "forget_sentences": Hdf5Writer.suffixes,
 }
 
 
@@ -55,11 +55,6 @@ def open_writer(path: str | Path, spec: Spec, **options: Any) -> Writer:
     made = writer_class(path)
     given = {name: value for name, value in options.items() if value not in (None, False)}
     for name in given:
-        if name in _ONLY_FOR and Path(path).suffix.lower() not in _takes(name):
-            raise ValueError(f"{name} is for {_ONLY_FOR[name]}, not for {path}")
+        if Path(path).suffix.lower() not in _ONLY_FOR.get(name, SUFFIXES):
+            raise ValueError(f"{name} is for {', '.join(_ONLY_FOR[name])}, not for {path}")
     return made(path, spec, **given)
-
-
-def _takes(option: str) -> tuple[str, ...]:
-    more = (".parquet", ".npz") if option == "compression" else ()
-    return (*Hdf5Writer.suffixes, *more)

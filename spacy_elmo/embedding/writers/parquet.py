@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from spacy_elmo.embedding.writers.store import Stored, StoreWriter
 from spacy_elmo.errors import EmbeddingError
 from spacy_elmo.types import Array
 
-COMPRESSIONS = ("snappy", "none", "zstd", "gzip", "lz4", "brotli")
 GROUP_BYTES = 32 << 20
 """About the size of a row group."""
 GROUP_ENTRIES = 8192
@@ -32,35 +31,17 @@ class ParquetWriter(StoreWriter):
     Args:
         path: The output.
         spec: What is written.
-        compression: "snappy" (the default), "none", "zstd", "gzip", "lz4" or "brotli".
-        force: Replace an output that exists, and what another run left.
-        identity: What tells this run from others, beside `spec`.
+        options: Of `StoreWriter`.
     """
 
     suffixes = (".parquet",)
+    compressions = ("snappy", "none", "zstd", "gzip", "lz4", "brotli")
     keeps_texts = True
     entry_bytes = 40
 
-    def __init__(
-        self,
-        path: str | Path,
-        spec: Spec,
-        *,
-        compression: str | None = None,
-        force: bool = False,
-        identity: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.compression = compression or "snappy"
-        if self.compression not in COMPRESSIONS:
-            raise ValueError(
-                f"compression is {compression!r}: for Parquet expected {', '.join(COMPRESSIONS)}"
-            )
+    def __init__(self, path: str | Path, spec: Spec, **options: Any) -> None:
+        super().__init__(path, spec, **options)
         self._pa = import_pyarrow(str(path))
-        super().__init__(path, spec, force=force, identity=identity)
-
-    def identity(self) -> dict[str, Any]:
-        """Options of the format that make a difference to the output."""
-        return {"compression": self.compression}
 
     def _write(self, entry: Entry, rows: Array) -> None:
         try:
@@ -87,7 +68,7 @@ class ParquetWriter(StoreWriter):
                 ("end", pa.int32()),
             ]
         )
-        vector = pa.list_(pa.float16() if spec.dtype == "float16" else pa.float32(), spec.width)
+        vector = pa.list_(pa.from_numpy_dtype(spec.dtype), spec.width)
         schema = pa.schema([*where, *((name, vector) for name in vector_columns(spec))])
         schema = schema.with_metadata(metadata(spec))
         words = [name for name, _ in where]

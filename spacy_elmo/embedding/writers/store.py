@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from spacy_elmo.embedding.entries import Entry
+from spacy_elmo.embedding.spec import Spec
 from spacy_elmo.embedding.writers.growing import HEADER_BYTES, GrowingArray
 from spacy_elmo.embedding.writers.writer import Writer
 from spacy_elmo.types import Array
@@ -38,7 +40,39 @@ class Stored:
 
 
 class StoreWriter(Writer):
-    """Keeps rows in an array on disk, with the place of each entry in it; see `Writer`."""
+    """Keeps rows in an array on disk, with the place of each entry in it; see `Writer`.
+
+    Args:
+        path: The output.
+        spec: What is written.
+        compression: One of `compressions`; None: the first.
+        force: Replace an output that exists, and what another run left.
+        identity: What tells this run from others, beside `spec`.
+    """
+
+    compressions: ClassVar[tuple[str, ...]] = ("none",)
+    """What the output can be compressed by."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        spec: Spec,
+        *,
+        compression: str | None = None,
+        force: bool = False,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.compression = compression or self.compressions[0]
+        if self.compression not in self.compressions:
+            raise ValueError(
+                f"compression is {compression!r}: for {Path(path).suffix} expected "
+                f"{', '.join(self.compressions)}"
+            )
+        super().__init__(path, spec, force=force, identity=identity)
+
+    def identity(self) -> dict[str, Any]:
+        """Options of the format that make a difference to the output."""
+        return {"compression": self.compression}
 
     def _open(self, state: dict[str, Any]) -> None:
         spec = self.spec

@@ -93,7 +93,7 @@ class Work:
             return
         self.state = saved["state"]
         if saved["phase"] == _MOVING:
-            self._move(saved["outputs"], [Path(old) for old in saved["old"]])
+            self._move(saved["outputs"], saved["old"])
             self.is_done = True
 
     def restart(self) -> None:
@@ -129,12 +129,11 @@ class Work:
         outputs = sorted(path.name for path in (self.folder / _OUT).iterdir())
         old = [path.name for path in existing if path.name not in outputs]
         self._write({"phase": _MOVING, "state": self.state, "outputs": outputs, "old": old})
-        self._move(outputs, [Path(name) for name in old])
+        self._move(outputs, old)
 
-    def _move(self, outputs: Sequence[str], old: Sequence[Path]) -> None:
+    def _move(self, outputs: Sequence[str], old: Sequence[str]) -> None:
         last = self.output.name if self.output.name in outputs else outputs[0]
-        names = [path.name for path in old]
-        move_files(self.folder / _OUT, self.output.parent, last, names)
+        move_files(self.folder / _OUT, self.output.parent, last, old)
         self.remove()
 
     def close(self) -> None:
@@ -145,8 +144,6 @@ class Work:
 
     def remove(self) -> None:
         """Remove the folder, the state last: whoever finds none finds nothing else."""
-        aside = self.folder / _OUT
-        shutil.rmtree(aside, ignore_errors=True)
         for path in self.folder.iterdir():
             if path.name != STATE:
                 if path.is_dir():

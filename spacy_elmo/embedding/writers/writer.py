@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from spacy_elmo.embedding.writers.work import Work
 from spacy_elmo.types import Array
 
 
-class Writer:
+class Writer(ABC):
     """Writes the vectors of entries, in order; a context, at whose end the output is complete.
 
     The output appears when the block ends well. If it fails or its process is killed, what was safe
@@ -150,19 +151,21 @@ class Writer:
         """Where the parts are."""
         return self._work.folder
 
+    @abstractmethod
     def _open(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Go on from what `_flush` gave; {}: begin."""
 
+    @abstractmethod
     def _write(self, entry: Entry, rows: Array) -> None:
-        raise NotImplementedError
+        """Take an entry with its rows in the number type of the output."""
 
+    @abstractmethod
     def _flush(self) -> dict[str, Any]:
         """Bring what is written to disk; what `_open` needs to go on from here."""
-        raise NotImplementedError
 
-    def _close(self) -> None:
+    def _close(self) -> None:  # noqa: B027, a format may have none
         """Close files."""
 
+    @abstractmethod
     def _put_together(self, out: Path) -> None:
         """Make the files of the output in an empty folder."""
-        raise NotImplementedError
