@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from spacy.language import Language
 
-from spacy_elmo.formats.papers import Papers, licences
+if TYPE_CHECKING:
+    from spacy_elmo.formats.papers import Papers
 
 
 def note_licences(nlp: Language, name: str, weights: str | None, papers: Papers) -> None:
@@ -21,6 +24,8 @@ def note_licences(nlp: Language, name: str, weights: str | None, papers: Papers)
     """
     if not papers:
         return
+    from spacy_elmo.formats.papers import licences
+
     found = ", ".join(licences(papers))
     told = f"weights of {name}: {weights}" + (f" ({found})" if found else "")
     meta = nlp.meta

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from thinc.api import Optimizer, get_torch_default_device
@@ -20,13 +20,15 @@ from thinc.shims import Shim
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.fork_lock import ForkLock
-from spacy_elmo.formats.papers import Papers, read_papers, write_papers
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step
 from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes, without_softmax
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
+
+if TYPE_CHECKING:
+    from spacy_elmo.formats.papers import Papers
 
 
 class BiLMShim(Shim):
@@ -196,12 +198,16 @@ class BiLMShim(Shim):
 
     def to_disk(self, path: str | Path) -> None:
         """Write a native directory, with the card and the licences of the weights."""
+        from spacy_elmo.formats.papers import write_papers
+
         lm = self._to_save()
         lm.save(Path(path), dtype=self.settings.save_dtype)
         write_papers(Path(path), self._papers, is_trained=self._is_trained)
 
     def from_disk(self, path: str | Path) -> BiLMShim:
         """Read a native directory. When that fails, the weights that were there stay."""
+        from spacy_elmo.formats.papers import read_papers
+
         with self._lock:
             self._take(Source(str(path)).load(self._available_device()))
             self._come_from(read_papers(Path(path)))
