@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from spacy.language import Language
 
-if TYPE_CHECKING:
-    from spacy_elmo.formats.papers import Papers
 
-
-def note_licences(nlp: Language, name: str, weights: str | None, papers: Papers) -> None:
+def note_licences(
+    nlp: Language, name: str, weights: str | None, papers: Mapping[str, bytes]
+) -> None:
     """Name the weights of a component among the sources of its pipeline.
 
     Their licences become that of the pipeline too, if it has none yet. Both go into `meta.json`,

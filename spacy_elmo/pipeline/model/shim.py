@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from thinc.api import Optimizer, get_torch_default_device
@@ -26,9 +26,6 @@ from spacy_elmo.pipeline.model.optimizer import other_params, take_step
 from spacy_elmo.pipeline.model.serialize import bilm_from_bytes, bilm_to_bytes, without_softmax
 from spacy_elmo.pipeline.model.source import Source
 from spacy_elmo.pipeline.settings import ElmoSettings
-
-if TYPE_CHECKING:
-    from spacy_elmo.formats.papers import Papers
 
 
 class BiLMShim(Shim):
@@ -53,7 +50,7 @@ class BiLMShim(Shim):
         self.language = ""
         self.device: torch.device = get_torch_default_device()
         self._loaded: LoadedBiLM | None = None
-        self._papers: Papers = {}
+        self._papers: Mapping[str, bytes] = {}
         self._is_trained = False  # since they were loaded
         self._warned: set[str] = set()
         self._lock = ForkLock()
@@ -90,7 +87,7 @@ class BiLMShim(Shim):
             return self._loaded
 
     @property
-    def papers(self) -> Papers:
+    def papers(self) -> Mapping[str, bytes]:
         """The card and the licences that came with the weights, by file name."""
         return self._papers
 
@@ -138,7 +135,7 @@ class BiLMShim(Shim):
         self.source.set_initial_state(lm)
         self._loaded = LoadedBiLM.prepare(lm, self.mix, self.settings, device)
 
-    def _come_from(self, papers: Papers) -> None:
+    def _come_from(self, papers: Mapping[str, bytes]) -> None:
         self._papers, self._is_trained = papers, False
 
     def _take_again(self) -> None:
