@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import typer
@@ -80,8 +80,8 @@ def evaluate_blimp(lm: BiLM, pairs: Sequence[MinimalPair]) -> Accuracy:
 def mean(results: Mapping[str, Accuracy]) -> Accuracy:
     """Mean over the paradigms."""
     columns = zip(*(asdict(each).values() for each in results.values()), strict=True)
-    means = [None if None in column else sum(column) / len(column) for column in columns]
-    return Accuracy(*means)  # type: ignore[arg-type]
+    means: list[Any] = [None if None in column else sum(column) / len(column) for column in columns]
+    return Accuracy(*means)
 
 
 def main(

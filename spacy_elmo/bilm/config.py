@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spacy_elmo.bilm.limits import (
-    ACTIVATIONS,
     LARGEST_ALPHABET,
     LARGEST_DEPTH,
     LARGEST_MODEL,
     LARGEST_TABLE,
     LARGEST_WORD,
     ORIGINAL_FILTERS,
+    convolutions,
     whole,
     width,
 )
@@ -61,28 +61,16 @@ class CharCNNConfig:
     projection: bool = True
 
     def __post_init__(self) -> None:
-        filters = tuple(
-            (width("filter width", size), width("number of filters", number))
-            for size, number in self.filters
-        )
-        object.__setattr__(self, "filters", filters)
         width("embedding_dim", self.embedding_dim)
         whole("n_highway", self.n_highway, 0, LARGEST_DEPTH)
         whole("max_characters_per_token", self.max_characters_per_token, 3, LARGEST_WORD)
         whole("n_characters", self.n_characters, N_CHARACTERS, LARGEST_ALPHABET)
+        filters = convolutions(
+            "char_cnn", self.filters, self.max_characters_per_token, self.activation
+        )
+        object.__setattr__(self, "filters", filters)
         if not filters:
             raise ValueError("char_cnn.filters is empty: give at least one [width, number] pair")
-        whole("number of filter widths", len(filters), 1, LARGEST_DEPTH)
-        widest = max(size for size, _ in filters)
-        if widest > self.max_characters_per_token:
-            raise ValueError(
-                f"char_cnn.filters: a filter of width {widest} does not fit into "
-                f"max_characters_per_token = {self.max_characters_per_token}"
-            )
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"char_cnn.activation is {self.activation!r}: expected one of {ACTIVATIONS}"
-            )
 
     @property
     def n_filters(self) -> int:

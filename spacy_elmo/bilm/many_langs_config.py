@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spacy_elmo.bilm.limits import (
-    ACTIVATIONS,
     LARGEST_DEPTH,
     LARGEST_WIDTH,
     LARGEST_WORD,
     ORIGINAL_FILTERS,
+    convolutions,
     whole,
-    width,
 )
 
 
@@ -44,16 +43,15 @@ class ManyLangsConfig:
     max_characters_per_token: int = 50
 
     def __post_init__(self) -> None:
-        filters = tuple(
-            (width("filter width", size), width("number of filters", number))
-            for size, number in self.filters
-        )
-        object.__setattr__(self, "filters", filters)
         whole("word_dim", self.word_dim, 0, LARGEST_WIDTH)
         whole("char_dim", self.char_dim, 0, LARGEST_WIDTH)
         whole("n_highway", self.n_highway, 0, LARGEST_DEPTH)
         # The sentence marks "<bos>" and "<eos>" are words that must not be cut.
         whole("max_characters_per_token", self.max_characters_per_token, 7, LARGEST_WORD)
+        filters = convolutions(
+            "many_langs", self.filters, self.max_characters_per_token, self.activation
+        )
+        object.__setattr__(self, "filters", filters)
         if not (self.word_dim or self.char_dim):
             raise ValueError("many_langs: word_dim and char_dim are 0: one of them must be more")
         if bool(self.char_dim) != bool(filters):
@@ -65,17 +63,6 @@ class ManyLangsConfig:
             raise ValueError("many_langs: characters and n_highway need a char_dim above 0")
         if len(set(self.characters)) != len(self.characters):
             raise ValueError("many_langs.characters holds one character more than once")
-        whole("number of filter widths", len(filters), 0, LARGEST_DEPTH)
-        widest = max((size for size, _ in filters), default=0)
-        if widest > self.max_characters_per_token:
-            raise ValueError(
-                f"many_langs.filters: a filter of width {widest} does not fit into "
-                f"max_characters_per_token = {self.max_characters_per_token}"
-            )
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"many_langs.activation is {self.activation!r}: expected one of {ACTIVATIONS}"
-            )
 
     @property
     def n_filters(self) -> int:

@@ -119,11 +119,6 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
         return f"<{type(self).__name__} {self.name!r}: {', '.join(parts)}>"
 
     @property
-    def attribute(self) -> str:
-        """Name of the extension attributes."""
-        return self.settings.attribute
-
-    @property
     def frozen(self) -> bool:
         """Whether training leaves the language model as it is.
 

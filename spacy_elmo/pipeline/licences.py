@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from spacy.language import Language
 
-from spacy_elmo.formats.papers import Papers, licences
 
-
-def note_licences(nlp: Language, name: str, weights: str | None, papers: Papers) -> None:
+def note_licences(
+    nlp: Language, name: str, weights: str | None, papers: Mapping[str, bytes]
+) -> None:
     """Name the weights of a component among the sources of its pipeline.
 
     Their licences become that of the pipeline too, if it has none yet. Both go into `meta.json`,
@@ -21,6 +23,8 @@ def note_licences(nlp: Language, name: str, weights: str | None, papers: Papers)
     """
     if not papers:
         return
+    from spacy_elmo.formats.papers import licences
+
     found = ", ".join(licences(papers))
     told = f"weights of {name}: {weights}" + (f" ({found})" if found else "")
     meta = nlp.meta

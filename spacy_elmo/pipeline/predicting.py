@@ -10,17 +10,19 @@ from spacy.tokens import Token
 from spacy_elmo.bilm.scoring.output_layer import Ranked
 from spacy_elmo.pipeline.doc.substitutes import states_around
 from spacy_elmo.pipeline.model.bilm import BiLMModel, load
+from spacy_elmo.pipeline.settings import ElmoSettings
 
 
 class Predicting:
     """The side of a component that predicts words. To be mixed into a `TrainablePipe`."""
 
     model: BiLMModel
+    settings: ElmoSettings
 
     @property
     def attribute(self) -> str:
         """Name of the extension attributes."""
-        raise NotImplementedError
+        return self.settings.attribute
 
     def substitutes(
         self, tokens: Sequence[Token], n: int = 10, direction: str = "both", *, itself: bool = True

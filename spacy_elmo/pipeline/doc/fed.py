@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from operator import attrgetter
 
 from spacy.tokens import Doc, Token
 
 TOKEN_ATTRS: dict[str, Callable[[Token], str]] = {
-    "TEXT": lambda token: token.text,
-    "LEMMA": lambda token: token.lemma_,
-    "LOWER": lambda token: token.lower_,
-    "NORM": lambda token: token.norm_,
+    "TEXT": attrgetter("text"),
+    "LEMMA": attrgetter("lemma_"),
+    "LOWER": attrgetter("lower_"),
+    "NORM": attrgetter("norm_"),
 }
 """Names of what may stand for a word, and how to get it."""
 
@@ -30,8 +31,7 @@ def fed_words(doc: Doc, token_attr: str) -> list[str]:
     Raises:
         ValueError: If lemmas are asked for and no word of the Doc has one.
     """
-    get = TOKEN_ATTRS[token_attr]
-    words = [get(token) for token in doc]
+    words = list(map(TOKEN_ATTRS[token_attr], doc))
     if token_attr == "LEMMA" and not all(words):
         missing = [token for token, word in zip(doc, words, strict=True) if not word]
         lemmas = any(word for token, word in zip(doc, words, strict=True) if not token.is_space)

@@ -107,12 +107,16 @@ class SharedBiLM:
             outputs, _ = run(self.model, given, layers=True, sentences=numbers)
             for k, output in zip(missing, outputs, strict=True):
                 found[k] = DocLayers(output.layers, output.sentences, output.edges)
-        return [each for each in found if each is not None]
+        layers = [each for each in found if each is not None]
+        if all(each.edges is not None for each in layers):
+            return layers
+        edges = load(self.model).edges  # once: a Doc keeps none
+        return [each._replace(edges=edges) if each.edges is None else each for each in layers]
 
     def _known(self, doc: Doc) -> DocLayers | None:
         kept = values.layers(doc, self.attribute)
         if kept is not None:
-            return DocLayers(kept, self._sentences(doc), load(self.model).edges)
+            return DocLayers(kept, self._sentences(doc))
         return None if self._update is None else self._update.layers_of(doc)
 
     def _sentences(self, doc: Doc) -> Ints:

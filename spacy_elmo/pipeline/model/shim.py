@@ -20,7 +20,6 @@ from thinc.shims import Shim
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.fork_lock import ForkLock
-from spacy_elmo.formats.papers import Papers, read_papers, write_papers
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
 from spacy_elmo.pipeline.model.optimizer import other_params, take_step
@@ -51,7 +50,7 @@ class BiLMShim(Shim):
         self.language = ""
         self.device: torch.device = get_torch_default_device()
         self._loaded: LoadedBiLM | None = None
-        self._papers: Papers = {}
+        self._papers: Mapping[str, bytes] = {}
         self._is_trained = False  # since they were loaded
         self._warned: set[str] = set()
         self._lock = ForkLock()
@@ -88,7 +87,7 @@ class BiLMShim(Shim):
             return self._loaded
 
     @property
-    def papers(self) -> Papers:
+    def papers(self) -> Mapping[str, bytes]:
         """The card and the licences that came with the weights, by file name."""
         return self._papers
 
@@ -136,7 +135,7 @@ class BiLMShim(Shim):
         self.source.set_initial_state(lm)
         self._loaded = LoadedBiLM.prepare(lm, self.mix, self.settings, device)
 
-    def _come_from(self, papers: Papers) -> None:
+    def _come_from(self, papers: Mapping[str, bytes]) -> None:
         self._papers, self._is_trained = papers, False
 
     def _take_again(self) -> None:
@@ -196,12 +195,16 @@ class BiLMShim(Shim):
 
     def to_disk(self, path: str | Path) -> None:
         """Write a native directory, with the card and the licences of the weights."""
+        from spacy_elmo.formats.papers import write_papers
+
         lm = self._to_save()
         lm.save(Path(path), dtype=self.settings.save_dtype)
         write_papers(Path(path), self._papers, is_trained=self._is_trained)
 
     def from_disk(self, path: str | Path) -> BiLMShim:
         """Read a native directory. When that fails, the weights that were there stay."""
+        from spacy_elmo.formats.papers import read_papers
+
         with self._lock:
             self._take(Source(str(path)).load(self._available_device()))
             self._come_from(read_papers(Path(path)))

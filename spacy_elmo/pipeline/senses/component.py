@@ -12,7 +12,7 @@ from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Optimizer
+from thinc.api import Model, Optimizer
 
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.listener import ARCHITECTURE, ElmoListener
@@ -70,7 +70,7 @@ class ElmoSenses(Saved, TrainablePipe):  # type: ignore[misc]
     def __init__(
         self,
         vocab: Vocab,
-        model: ElmoListener,
+        model: Model[Any, Any],
         name: str = "elmo_senses",
         settings: SensesSettings | None = None,
     ) -> None:

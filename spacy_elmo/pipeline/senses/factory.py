@@ -47,4 +47,4 @@ def make_elmo_senses(
         ValueError: For an impossible setting, and another model.
     """
     settings = SensesSettings(spans_key=spans_key, classifier=classifier, view=view, attr=attr)
-    return ElmoSenses(nlp.vocab, model, name, settings)  # type: ignore[arg-type]
+    return ElmoSenses(nlp.vocab, model, name, settings)

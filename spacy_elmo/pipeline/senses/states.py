@@ -11,6 +11,7 @@ from spacy_elmo.bilm.context import Neighbours
 from spacy_elmo.pipeline.doc.alignment import around
 from spacy_elmo.pipeline.doc.handover import DocLayers
 from spacy_elmo.pipeline.listening.listener import ElmoListener
+from spacy_elmo.pipeline.model.around import by_direction
 from spacy_elmo.pipeline.model.bilm import load
 from spacy_elmo.types import Floats
 
@@ -36,7 +37,7 @@ def occurrence_states(ops: Any, doc: DocLayers, places: Sequence[tuple[int, int]
     for row, (start, end) in zip(found, places, strict=True):
         words = start + np.flatnonzero(doc.sentences[start:end] >= 0)
         row[0] = top[words].mean(axis=0, dtype=np.float64)
-        row[1] = around(np.stack(np.split(context[words], len(edges), axis=1))).reshape(-1)
+        row[1] = around(by_direction(context[words], len(edges))).reshape(-1)
     return found
 
 
