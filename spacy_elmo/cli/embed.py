@@ -186,7 +186,7 @@ class _Meter:
             self.bar = tqdm(total=total, initial=progress.resumed, unit="entries")
 
     def _line(self, progress: Progress) -> str:
-        from spacy_elmo.pretraining.report.metrics import time_left
+        from spacy_elmo.pretraining.report.meter import time_left
 
         line = f"{progress.n_entries:,} entries  {_rate(progress)}"
         new = progress.n_entries - progress.resumed

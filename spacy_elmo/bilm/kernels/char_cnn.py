@@ -26,7 +26,7 @@ MOST_POSITIONS = 2**15
 
 def instruction_set_for(dtype: torch.dtype, device: torch.device) -> str | None:
     """What the kernel uses for characters' vectors of a kind; None: PyTorch computes."""
-    return loader.in_use() if device.type == "cpu" and dtype == torch.float32 else None
+    return loader.instruction_set_for(dtype, dtype, device)
 
 
 def largest_features(table: Tensor, weights: Sequence[Tensor], ids: Tensor) -> Tensor:

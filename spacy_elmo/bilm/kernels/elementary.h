@@ -35,7 +35,7 @@ TARGET static inline float SUFFIX(split_exp)(float x, float lower, float upper, 
     return r + r * r * q;
 }
 
-/* 1 + exp(-x): sigmoid(x) is 1 divided by this. Below -88, where float32 has no digits left for a
+/* 1 + exp(-x): sigmoid(x) is 1 divided by this. Below -88.4, where float32 has no digits left for a
    sigmoid, it is infinity. */
 TARGET static inline float SUFFIX(sigmoid_divisor)(float x)
 {

@@ -108,14 +108,16 @@ static const struct {
 };
 static const Py_ssize_t N_SETS = sizeof SETS / sizeof SETS[0];
 
-/* The set of this name, or NULL with an exception: never another one in its place. */
-static const instruction_set *find_set(const char *name)
+/* For "O&" of PyArg_ParseTuple: the set of a name, or an exception; never another in its place. */
+static int find_set(PyObject *name, void *found)
 {
-    for (Py_ssize_t k = 0; k < N_SETS; k++)
-        if (strcmp(SETS[k].name, name) == 0 && SETS[k].offered())
-            return SETS[k].set;
-    PyErr_Format(PyExc_ValueError, "this processor or build has no instruction set '%s'", name);
-    return NULL;
+    for (Py_ssize_t k = 0; PyUnicode_Check(name) && k < N_SETS; k++)
+        if (PyUnicode_CompareWithASCIIString(name, SETS[k].name) == 0 && SETS[k].offered()) {
+            *(const instruction_set **)found = SETS[k].set;
+            return 1;
+        }
+    PyErr_Format(PyExc_ValueError, "this processor or build has no instruction set %R", name);
+    return 0;
 }
 
 static PyObject *instruction_sets(PyObject *module, PyObject *unused)

@@ -21,7 +21,16 @@ try:
 except ImportError:  # installed without a C compiler
     extension = None  # type: ignore[assignment]
 
-__all__ = ["BEST", "OFF", "VARIABLE", "extension", "in_use", "offered", "use"]
+__all__ = [
+    "BEST",
+    "OFF",
+    "VARIABLE",
+    "extension",
+    "in_use",
+    "instruction_set_for",
+    "offered",
+    "use",
+]
 
 VARIABLE = "SPACY_ELMO_KERNELS"
 OFF = "0"
@@ -48,6 +57,24 @@ def in_use() -> str | None:
         ElmoError: `SPACY_ELMO_KERNELS` names a set that is not there.
     """
     return _choice(_forced if _forced is not None else os.environ.get(VARIABLE, BEST))
+
+
+def instruction_set_for(
+    stored: torch.dtype, computed: torch.dtype, device: torch.device
+) -> str | None:
+    """The instruction set that a kernel uses for tensors of a kind.
+
+    Args:
+        stored: Float type of what it reads and writes most; kernels know float32 and bfloat16.
+        computed: Float type of everything else, in which everything is computed; they know float32.
+        device: Where they are; kernels run on a CPU.
+
+    Returns:
+        Its name, or None where PyTorch does the work.
+    """
+    if device.type != "cpu" or computed != torch.float32:
+        return None
+    return in_use() if stored in (torch.float32, torch.bfloat16) else None
 
 
 @contextmanager

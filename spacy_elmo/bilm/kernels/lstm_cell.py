@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,8 +12,6 @@ from torch import Tensor
 from spacy_elmo.bilm.activations import double_expm1_
 from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.bilm.kernels.addresses import rows
-
-COMPILED = (torch.float32, torch.bfloat16)
 
 LSTMCell = Callable[[Tensor, Tensor, Tensor, float | None], None]
 
@@ -31,19 +30,16 @@ def lstm_cell(gates: torch.dtype, cells: torch.dtype, device: torch.device) -> L
         (n_rows, C); of a tensor for the outputs before their projection, *Shape:* (n_rows, C); and
         of the bound of the cells, or None. No two of the tensors share memory.
     """
-    if device.type == "cpu" and cells == torch.float32 and gates in COMPILED:
-        instruction_set = loader.in_use()
-        if instruction_set is not None:
-            return _Compiled(instruction_set, gates)
-    return by_pytorch
+    instruction_set = loader.instruction_set_for(gates, cells, device)
+    return by_pytorch if instruction_set is None else _Compiled(instruction_set, gates)
 
 
+@dataclass(frozen=True)
 class _Compiled:
     """The compiled kernel in one instruction set and for one float type of the gates."""
 
-    def __init__(self, instruction_set: str, dtype: torch.dtype) -> None:
-        self.instruction_set = instruction_set
-        self.dtype = dtype
+    instruction_set: str
+    dtype: torch.dtype
 
     def __call__(self, gates: Tensor, cells: Tensor, out: Tensor, clip: float | None) -> None:
         assert loader.extension is not None

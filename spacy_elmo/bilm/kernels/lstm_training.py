@@ -7,6 +7,7 @@ them; backward reads that, and leaves the gradients of the gates before their no
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -15,8 +16,6 @@ from torch import Tensor
 from spacy_elmo.bilm.activations import tanh_
 from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.bilm.kernels.addresses import rows
-
-COMPILED = (torch.float32, torch.bfloat16)
 
 
 class TrainingCell(Protocol):
@@ -69,19 +68,16 @@ def training_cell(gates: torch.dtype, cells: torch.dtype, device: torch.device) 
         cells: Float type of the cells and their gradients.
         device: Where they are.
     """
-    if device.type == "cpu" and cells == torch.float32 and gates in COMPILED:
-        instruction_set = loader.in_use()
-        if instruction_set is not None:
-            return Compiled(instruction_set, gates)
-    return ByPyTorch()
+    instruction_set = loader.instruction_set_for(gates, cells, device)
+    return ByPyTorch() if instruction_set is None else Compiled(instruction_set, gates)
 
 
+@dataclass(frozen=True)
 class Compiled:
     """The kernels in one instruction set and for one float type of the gates."""
 
-    def __init__(self, instruction_set: str, dtype: torch.dtype) -> None:
-        self.instruction_set = instruction_set
-        self.dtype = dtype
+    instruction_set: str
+    dtype: torch.dtype
 
     def forward(
         self, gates: Tensor, before: Tensor, after: Tensor, out: Tensor, clip: float | None

@@ -7,16 +7,14 @@
 static PyObject *lstm_cell(PyObject *module, PyObject *args)
 {
     (void)module;
-    const char *name;
+    const instruction_set *set;
     int is_bf16;
     unsigned long long gates, cells, out;
     Py_ssize_t gates_stride, cells_stride, out_stride, n_rows, n_cells;
     float clip;
-    if (!PyArg_ParseTuple(args, "spKnKnKnnnf:lstm_cell", &name, &is_bf16, &gates, &gates_stride,
-                          &cells, &cells_stride, &out, &out_stride, &n_rows, &n_cells, &clip))
-        return NULL;
-    const instruction_set *set = find_set(name);
-    if (set == NULL)
+    if (!PyArg_ParseTuple(args, "O&pKnKnKnnnf:lstm_cell", find_set, &set, &is_bf16, &gates,
+                          &gates_stride, &cells, &cells_stride, &out, &out_stride, &n_rows,
+                          &n_cells, &clip))
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     set->lstm_cell[is_bf16](AT(const void, gates), gates_stride, AT(float, cells), cells_stride,
@@ -30,17 +28,14 @@ static PyObject *lstm_cell(PyObject *module, PyObject *args)
 static PyObject *lstm_forward(PyObject *module, PyObject *args)
 {
     (void)module;
-    const char *name;
+    const instruction_set *set;
     int is_bf16;
     unsigned long long gates, before, after, out;
     Py_ssize_t gates_stride, before_stride, after_stride, out_stride, n_rows, n_cells;
     float clip;
-    if (!PyArg_ParseTuple(args, "spKnKnKnKnnnf:lstm_forward", &name, &is_bf16, &gates,
+    if (!PyArg_ParseTuple(args, "O&pKnKnKnKnnnf:lstm_forward", find_set, &set, &is_bf16, &gates,
                           &gates_stride, &before, &before_stride, &after, &after_stride, &out,
                           &out_stride, &n_rows, &n_cells, &clip))
-        return NULL;
-    const instruction_set *set = find_set(name);
-    if (set == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     set->lstm_forward[is_bf16](AT(void, gates), gates_stride, AT(const float, before),
@@ -55,18 +50,15 @@ static PyObject *lstm_forward(PyObject *module, PyObject *args)
 static PyObject *lstm_backward(PyObject *module, PyObject *args)
 {
     (void)module;
-    const char *name;
+    const instruction_set *set;
     int is_bf16;
     unsigned long long gates, before, after, d_out, d_cells;
     Py_ssize_t gates_stride, before_stride, after_stride, d_out_stride, d_cells_stride;
     Py_ssize_t n_rows, n_cells;
     float clip;
-    if (!PyArg_ParseTuple(args, "spKnKnKnKnKnnnf:lstm_backward", &name, &is_bf16, &gates,
+    if (!PyArg_ParseTuple(args, "O&pKnKnKnKnKnnnf:lstm_backward", find_set, &set, &is_bf16, &gates,
                           &gates_stride, &before, &before_stride, &after, &after_stride, &d_out,
                           &d_out_stride, &d_cells, &d_cells_stride, &n_rows, &n_cells, &clip))
-        return NULL;
-    const instruction_set *set = find_set(name);
-    if (set == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     set->lstm_backward[is_bf16](AT(void, gates), gates_stride, AT(const float, before),
@@ -82,16 +74,13 @@ static PyObject *lstm_backward(PyObject *module, PyObject *args)
 static PyObject *sampled_softmax(PyObject *module, PyObject *args)
 {
     (void)module;
-    const char *name;
+    const instruction_set *set;
     int is_bf16;
     unsigned long long logits, corrections, targets, struck, losses, d_targets, sums, work;
     Py_ssize_t stride, n_rows, n_words;
-    if (!PyArg_ParseTuple(args, "spKnKKKKKKKnn:sampled_softmax", &name, &is_bf16, &logits, &stride,
-                          &corrections, &targets, &struck, &losses, &d_targets, &sums, &work,
-                          &n_rows, &n_words))
-        return NULL;
-    const instruction_set *set = find_set(name);
-    if (set == NULL)
+    if (!PyArg_ParseTuple(args, "O&pKnKKKKKKKnn:sampled_softmax", find_set, &set, &is_bf16,
+                          &logits, &stride, &corrections, &targets, &struck, &losses, &d_targets,
+                          &sums, &work, &n_rows, &n_words))
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     set->sampled_softmax[is_bf16](AT(void, logits), stride, AT(const float, corrections),
@@ -107,15 +96,12 @@ static PyObject *sampled_softmax(PyObject *module, PyObject *args)
 static PyObject *char_cnn(PyObject *module, PyObject *args)
 {
     (void)module;
-    const char *name;
+    const instruction_set *set;
     unsigned long long table, ids, lengths, out, places;
     Py_ssize_t ids_stride, out_stride, n_words, n_positions, width, n_characters, n_filters;
-    if (!PyArg_ParseTuple(args, "sKKnKKnKnnnnn:char_cnn", &name, &table, &ids, &ids_stride,
-                          &lengths, &out, &out_stride, &places, &n_words, &n_positions, &width,
-                          &n_characters, &n_filters))
-        return NULL;
-    const instruction_set *set = find_set(name);
-    if (set == NULL)
+    if (!PyArg_ParseTuple(args, "O&KKnKKnKnnnnn:char_cnn", find_set, &set, &table, &ids,
+                          &ids_stride, &lengths, &out, &out_stride, &places, &n_words, &n_positions,
+                          &width, &n_characters, &n_filters))
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     set->char_cnn(AT(const float, table), AT(const int64_t, ids), ids_stride,
@@ -130,15 +116,12 @@ static PyObject *char_cnn(PyObject *module, PyObject *args)
 static PyObject *char_cnn_backward(PyObject *module, PyObject *args)
 {
     (void)module;
-    const char *name;
+    const instruction_set *set;
     unsigned long long d_table, ids, places, d_out;
     Py_ssize_t ids_stride, d_out_stride, n_words, width, n_characters, n_filters;
-    if (!PyArg_ParseTuple(args, "sKKnKKnnnnn:char_cnn_backward", &name, &d_table, &ids, &ids_stride,
-                          &places, &d_out, &d_out_stride, &n_words, &width, &n_characters,
-                          &n_filters))
-        return NULL;
-    const instruction_set *set = find_set(name);
-    if (set == NULL)
+    if (!PyArg_ParseTuple(args, "O&KKnKKnnnnn:char_cnn_backward", find_set, &set, &d_table, &ids,
+                          &ids_stride, &places, &d_out, &d_out_stride, &n_words, &width,
+                          &n_characters, &n_filters))
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     set->char_cnn_backward(AT(float, d_table), AT(const int64_t, ids), ids_stride,

@@ -5,7 +5,7 @@
 
 #define LANES 32
 
-/* exp of what is not above 0; below -87.3 it is 0. */
+/* exp of what is not above 0; below -87.7 it is 0. */
 TARGET static inline float SUFFIX(exp_of)(float x)
 {
     float scale;

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.bilm.kernels.addresses import rows, whole
-
-COMPILED = (torch.float32, torch.bfloat16)
 
 SoftmaxPass = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -31,19 +30,16 @@ def softmax_pass(logits: torch.dtype, sums: torch.dtype, device: torch.device) -
         sums of the probabilities over rows, to which its own are added, *Shape:* (n,). It returns
         the losses and their gradients by the targets' logits, each of *Shape:* (n_rows,).
     """
-    if device.type == "cpu" and sums == torch.float32 and logits in COMPILED:
-        instruction_set = loader.in_use()
-        if instruction_set is not None:
-            return Compiled(instruction_set, logits)
-    return by_pytorch
+    instruction_set = loader.instruction_set_for(logits, sums, device)
+    return by_pytorch if instruction_set is None else Compiled(instruction_set, logits)
 
 
+@dataclass(frozen=True)
 class Compiled:
     """The kernel in one instruction set and for one float type of the logits."""
 
-    def __init__(self, instruction_set: str, dtype: torch.dtype) -> None:
-        self.instruction_set = instruction_set
-        self.dtype = dtype
+    instruction_set: str
+    dtype: torch.dtype
 
     def __call__(
         self, logits: Tensor, corrections: Tensor, targets: Tensor, struck: Tensor, sums: Tensor
@@ -55,12 +51,10 @@ class Compiled:
         assert targets.shape == struck.shape == (n_rows,)
         losses, d_targets = torch.empty_like(targets), torch.empty_like(targets)
         work = torch.empty_like(sums)
-        address, stride = rows(logits, self.dtype)
         loader.extension.sampled_softmax(
             self.instruction_set,
             self.dtype == torch.bfloat16,
-            address,
-            stride,
+            *rows(logits, self.dtype),
             whole(corrections, torch.float32),
             whole(targets, torch.float32),
             whole(struck, torch.int64),

@@ -1,4 +1,7 @@
-"""How much of some input is read: a bar where somebody watches, else a line now and then."""
+"""How much of some input is read: a bar where somebody watches, else a line now and then.
+
+Nothing heavy is imported here: some commands that have a bar do without PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,18 @@ import time
 from typing import Any
 
 FIRST_LINE = 2.0
+
+
+def time_left(seconds: float, share: float) -> str:
+    """Time left at the same pace, once a share of the work has taken so many seconds.
+
+    >>> time_left(60.0, 0.25)
+    '0:03:00'
+    """
+    if share <= 0.0:
+        return "?"
+    left = round(seconds * max(0.0, 1.0 - share) / share)
+    return f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
 
 
 class Meter:
@@ -61,9 +76,6 @@ class Meter:
         read = f"{self.read / 1e6:,.1f} MB read"
         if not self.total:
             return read
-        # With it comes PyTorch, which not every command needs that has a bar.
-        from spacy_elmo.pretraining.report.metrics import time_left
-
         share = self.read / self.total
         left = time_left(time.monotonic() - self.began, share)
         return f"{share:7.2%}  {read}  left {left}"

@@ -47,18 +47,6 @@ def gain(entries: Sequence[Mapping[str, Any]]) -> str | None:
     return f"Held-out perplexity: {before:.1f} before, {after:.1f} after"
 
 
-def time_left(seconds: float, share: float) -> str:
-    """Time left at the same pace, once a share of the work has taken so many seconds.
-
-    >>> time_left(60.0, 0.25)
-    '0:03:00'
-    """
-    if share <= 0.0:
-        return "?"
-    left = round(seconds * max(0.0, 1.0 - share) / share)
-    return f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
-
-
 def describe(found: Perplexity) -> str:
     """Perplexities in words."""
     names = ("forward", "backward")

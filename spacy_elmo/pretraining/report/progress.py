@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from spacy_elmo.pretraining.perplexity.exact import perplexity_of
-from spacy_elmo.pretraining.report.metrics import describe, time_left
+from spacy_elmo.pretraining.report.meter import time_left
+from spacy_elmo.pretraining.report.metrics import describe
 from spacy_elmo.pretraining.run.events import (
     Advanced,
     Event,
