@@ -1,7 +1,7 @@
 """The documentation site: Sphinx reads the Markdown of this folder (`make docs`).
 
-Sphinx, because it reads the docstrings from the objects themselves, checks every cross-reference
-and anchor, turns each warning into an error, and brings a search that needs no server.
+Sphinx, because it reads the docstrings from the objects themselves, checks links between pages and
+their anchors, can turn each warning into an error, and brings a search that needs no server.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ extensions = [
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_ext"]
-nitpicky = False
 smartquotes = False  # quotes in docstrings are code
 
 # Markdown: anchors of headings as on code hosting sites, so that links work in both places.
@@ -39,17 +38,13 @@ myst_enable_extensions = ["colon_fence"]
 # Docstrings are in Google style, with code in single backticks.
 default_role = "code"
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
-autodoc_mock_imports: list[str] = []
 python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = f"spacy-elmo {version}"
-html_static_path: list[str] = []
 html_show_sourcelink = False
 html_copy_source = False
 html_last_updated_fmt = None  # the same input gives the same bytes

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc, Token
 
 from spacy_elmo.errors import ElmoError
+from spacy_elmo.types import Ints
 from spacy_elmo.visual.clusters import cluster, keywords
-from spacy_elmo.visual.occurrences import context, senses_of, spread
+from spacy_elmo.visual.occurrences import by_sense, context, senses_of, spread
 from spacy_elmo.visual.options import ExplorerOptions
 from spacy_elmo.visual.projection import pca
 from spacy_elmo.visual.rows import Rows, rows_in_context, unit_rows
@@ -21,7 +22,6 @@ from spacy_elmo.visual.text import plain
 
 MAP = 1000
 """Places on the map of a word are whole numbers from 0 to this."""
-NO_SENSE = "no sense given"
 _LONGEST = 160  # characters kept of a context on either side
 _FEW = 10  # occurrences that a function word keeps, before other words lose any
 _ENOUGH = 25  # occurrences that any word keeps, before more than the rarest are left out
@@ -67,7 +67,7 @@ def explore(docs: Sequence[Doc], options: ExplorerOptions) -> Explored:
     start = 0
     for found in kept.values():
         part = slice(start, start + len(found))
-        names, groups[part] = _groups(found, telling[part], senses[part])
+        groups[part], names = _groups(found, telling[part], senses[part])
         places[part] = _places(telling[part])
         words.append([_spelling(found), len(found), names])
         start += len(found)
@@ -124,19 +124,14 @@ def _bounded(
 
 def _groups(
     tokens: Sequence[Token], rows: Rows, senses: Sequence[str | None]
-) -> tuple[list[str], NDArray[np.int64]]:
-    """Names of the groups of a word, the largest first, and the group of each occurrence."""
+) -> tuple[Ints, list[str]]:
+    """The group of each occurrence of a word, and the groups' names, the largest first."""
     if any(senses):
-        counts = Counter(sense for sense in senses if sense)
-        names = sorted(counts, key=lambda name: (-counts[name], name))
-        if not all(senses):
-            names.append(NO_SENSE)
-        number = {name: k for k, name in enumerate(names)}
-        return names, np.array([number[sense or NO_SENSE] for sense in senses])
+        return by_sense(senses)
     clusters = cluster(rows)
     if not clusters.any():
-        return [""], clusters
-    return [", ".join(words) for words in keywords(tokens, clusters)], clusters
+        return clusters, [""]
+    return clusters, [", ".join(words) for words in keywords(tokens, clusters)]
 
 
 def _places(rows: Rows) -> Rows:

@@ -12,6 +12,9 @@ from spacy_elmo.visual.theme import FONT, LEVELS, Theme, style_sheet, variables
 
 PADDING = 20
 
+Anchor = Literal["start", "middle", "end"]
+_MIRRORED: dict[Anchor, Anchor] = {"start": "end", "end": "start", "middle": "middle"}
+
 
 class Picture(NamedTuple):
     """A finished picture.
@@ -69,7 +72,7 @@ def text(
     y: float,
     content: str,
     *,
-    anchor: Literal["start", "middle", "end"] = "start",
+    anchor: Anchor = "start",
     look: str = "ink",
     size: float | None = None,
     bold: bool = False,
@@ -90,7 +93,7 @@ def text(
     attributes = ""
     if is_right_to_left(content):
         attributes += ' direction="rtl"'
-        anchor = {"start": "end", "end": "start", "middle": "middle"}[anchor]  # type: ignore[assignment]
+        anchor = _MIRRORED[anchor]
     if anchor != "start":
         attributes += f' text-anchor="{anchor}"'
     if size is not None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+import numpy as np
 from spacy.tokens import Doc, Span, Token
 
 from spacy_elmo.errors import ElmoError
+from spacy_elmo.types import Ints
 from spacy_elmo.visual.text import plain
 
 Object = Doc | Span | Token
 
+NO_SENSE = "no sense given"
 _REACH = 24  # tokens on either side that are looked at for a context
 
 
@@ -112,6 +116,27 @@ def senses_of(objects: Sequence[Token | Span], key: str) -> list[str | None]:
         own = each.label_ if isinstance(each, Span) else ""
         found.append(own or groups[id(doc)].get(place_of(each)[0]))
     return found
+
+
+def by_sense(senses: Sequence[str | None]) -> tuple[Ints, list[str]]:
+    """Occurrences by their senses.
+
+    Args:
+        senses: As `senses_of` gives them.
+
+    Returns:
+        The number of each occurrence's sense, *Shape:* (n_occurrences,), and what the senses are
+        called, the most frequent first; last, where some have none, `NO_SENSE`.
+
+    >>> by_sense(["b", None, "a", "b"])
+    (array([0, 2, 1, 0]), ['b', 'a', 'no sense given'])
+    """
+    counts = Counter(sense for sense in senses if sense)
+    names = sorted(counts, key=lambda name: (-counts[name], name))
+    number = {name: k for k, name in enumerate(names)}
+    if not all(senses):
+        names.append(NO_SENSE)
+    return np.array([number.get(sense or "", len(number)) for sense in senses]), names
 
 
 def spread(n: int, most: int) -> list[int]:

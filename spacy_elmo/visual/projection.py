@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
 from spacy_elmo.errors import ElmoError
-
-Rows = np.ndarray[Any, np.dtype[np.float64]]
+from spacy_elmo.visual.rows import Rows
 
 
 def pca(rows: Rows, n_dims: int = 2) -> tuple[Rows, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from spacy_elmo.visual.markup import Picture, mark, svg, text
 from spacy_elmo.visual.occurrences import (
     Context,
     as_docs,
+    by_sense,
     context,
     find,
     senses_of,
@@ -28,7 +28,6 @@ from spacy_elmo.visual.text import cut, escape, is_right_to_left, width_of
 
 WIDTH, HEIGHT = 760.0, 430.0
 LEGEND = 20.0  # height of a line
-NONE = "no sense given"
 
 
 def draw(docs: Any, options: SensesOptions) -> list[Picture]:
@@ -92,13 +91,7 @@ def kinds_of(
             'over any. Run a trained `elmo_senses`, or set the option color = "cluster"'
         )
     if options.color != "cluster" and any(senses):
-        counts = Counter(sense for sense in senses if sense)
-        names = sorted(counts, key=lambda name: (-counts[name], name))
-        number = {name: k for k, name in enumerate(names)}
-        if not all(senses):
-            names.append(NONE)
-        kinds = np.array([number.get(sense or "", len(number)) for sense in senses])
-        return kinds, names
+        return by_sense(senses)
     kinds = cluster(rows, options.n_clusters)
     if not kinds.any():
         return kinds, ["one cluster"]

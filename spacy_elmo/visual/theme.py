@@ -62,8 +62,6 @@ DARK = Palette(
     warm=("#12161c", "#3b2815", "#6d4317", "#a9661d", "#e39a45", "#ffd79b"),
     kinds=("#4ba3e3", "#f08030", "#1fc49a", "#e08fc0", "#e6b422", "#8fd0f5", "#b5b5b5"),
 )
-SHAPES = 5
-"""Kinds of marks: circle, square, triangle, diamond, cross."""
 
 _BASE = (
     ".elmo-tip{visibility:hidden}"

@@ -1,4 +1,4 @@
-"""Pages of docs/ with code of ours, run: Python in one namespace, commands, configs, links.
+"""Pages of docs/ with code of ours, run: Python in one namespace, commands, configs.
 
 Theirs, in pages that compare, stands in blocks of `py`, which are not run.
 """
@@ -23,17 +23,11 @@ from spacy_elmo.catalogue import models
 from spacy_elmo.catalogue.cache import folder_of
 from spacy_elmo.catalogue.entries import FORMATS
 from spacy_elmo.cli.app import app
+from tests.docs import snippets
 from tests.tiny import N_LAYERS, WIDTH, tiny_lm
 
-ROOT = Path(__file__).resolve().parents[2]
-COMING_FROM, PUBLISHED = "docs/coming-from.md", "docs/published-models.md"
-PAGES = (COMING_FROM, PUBLISHED)
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """Code blocks of a language in a page."""
-    text = (ROOT / page).read_text("utf8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+COMING_FROM = snippets.ROOT / "docs/coming-from.md"
+PUBLISHED = snippets.ROOT / "docs/published-models.md"
 
 
 @pytest.fixture(autouse=True)
@@ -57,15 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-def run_python(page: str) -> dict[str, object]:
-    namespace: dict[str, object] = {}
-    for number, code in enumerate(blocks(page, "python"), 1):
-        exec(compile(code, f"{page}, Python block {number}", "exec"), namespace)
-    return namespace
-
-
 def test_coming_from(folder: Path) -> None:
-    found = run_python(COMING_FROM)
+    found = snippets.run_python(COMING_FROM)
     lm = BiLM.from_pretrained("weights.hdf5")
     sentences = [["The", "bank"], ["Rates", "rose"]]
     assert not np.allclose(found["first"][0], found["second"][0])
@@ -87,7 +74,7 @@ def test_coming_from(folder: Path) -> None:
 
 
 def test_the_config_of_a_listener() -> None:
-    (block,) = blocks(COMING_FROM, "ini")
+    (block,) = snippets.blocks(COMING_FROM, "ini")
     head = '[nlp]\nlang = "en"\npipeline = ["elmo", "tagger"]\n\n[components]\n\n'
     config = Config().from_str(head + block)
     nlp = spacy.util.load_model_from_config(config, auto_fill=True)
@@ -98,14 +85,14 @@ def test_the_config_of_a_listener() -> None:
 
 
 def test_the_names_of_flair_are_in_the_catalogue() -> None:
-    text = (ROOT / COMING_FROM).read_text("utf8")
+    text = COMING_FROM.read_text("utf8")
     names = re.findall(r"`([a-z]{2}_elmo\w*(?:\.\w+)?)`", text)
     assert len(names) == 6
     assert set(names) <= set(models())
 
 
 def test_the_table_of_forms() -> None:
-    text = (ROOT / PUBLISHED).read_text("utf8")
+    text = PUBLISHED.read_text("utf8")
     rows = re.findall(r"^\| (.+) \| (\d+) \|$", text, re.MULTILINE)
     found = Counter(FORMATS[entry.format] for entry in models().values())
     assert {form: int(number) for form, number in rows} == found
@@ -113,11 +100,11 @@ def test_the_table_of_forms() -> None:
 
 
 def test_published_models() -> None:
-    assert "doc" in run_python(PUBLISHED)
+    assert "doc" in snippets.run_python(PUBLISHED)
 
 
 def test_the_commands() -> None:
-    commands = [line for block in blocks(PUBLISHED, "bash") for line in block.splitlines()]
+    commands = snippets.commands(PUBLISHED)
     assert len(commands) == 5
     for command in commands:
         program, name, *arguments = shlex.split(command)
@@ -130,7 +117,7 @@ def test_the_commands() -> None:
 
 def test_what_is_said_of_an_offline_machine() -> None:
     shutil.rmtree(folder_of("pt_elmo"))
-    (block,) = blocks(PUBLISHED, "text")
+    (block,) = snippets.blocks(PUBLISHED, "text")
     result = CliRunner().invoke(app, ["info", "pt_elmo"])
     said = " ".join(result.output.split())
     for line in block.splitlines():
@@ -138,10 +125,3 @@ def test_what_is_said_of_an_offline_machine() -> None:
         parts = re.split(r"~/\.cache/spacy-elmo/models/pt_elmo", before)
         assert all(" ".join(part.split()) in said for part in parts), line
         assert after == ""
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_exist(page: str) -> None:
-    targets = re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text("utf8"))
-    for target in targets:
-        assert (ROOT / page).parent.joinpath(target).exists(), target

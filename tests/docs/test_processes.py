@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs import snippets
+
+PAGE = snippets.ROOT / "docs/processes.md"
 # What hangs is not waited for much longer than the slowest of these takes.
 SECONDS = 240
-
-
-def scripts(page: str) -> list[str]:
-    text = (ROOT / "docs" / page).read_text("utf8")
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.timeout(SECONDS + 30)
@@ -29,7 +25,7 @@ def scripts(page: str) -> list[str]:
     ],
 )
 def test_processes(number: int, tmp_path: Path) -> None:
-    found = scripts("processes.md")
+    found = snippets.blocks(PAGE, "python")
     assert len(found) == 3
     script = tmp_path / "script.py"
     script.write_text(found[number], "utf8")

@@ -18,12 +18,9 @@ PAGE = snippets.ROOT / "docs/senses.md"
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the Python of the page leaves, all blocks run in one namespace."""
-    namespace: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("senses"))
-        for number, code in enumerate(snippets.blocks(PAGE, "python"), 1):
-            exec(compile(code, f"{PAGE.name}, Python block {number}", "exec"), namespace)
-    return namespace
+        return snippets.run_python(PAGE)
 
 
 def test_python(names: dict[str, Any]) -> None:

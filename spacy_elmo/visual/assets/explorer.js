@@ -329,5 +329,6 @@
     const number = wordOfHash();
     if (number >= 0 && number !== current) show(number);
   });
-  show(Math.max(wordOfHash(), -1) >= 0 ? wordOfHash() : values.first);
+  const asked = wordOfHash();
+  show(asked >= 0 ? asked : values.first);
 })();
