@@ -193,5 +193,5 @@ def _docs(nlp: Language, inputs: list[str], counts: Counter[str], tokenized: boo
                         yield doc
 
     # So that no more is computed than the limit lets through.
-    for batch in minibatch(unread(), 256):
+    for batch in minibatch(unread(), 256):  # type: ignore[no-untyped-call]
         yield from nlp.pipe(batch)
