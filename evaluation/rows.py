@@ -1,6 +1,6 @@
 """All rows of the comparison, one process each; rows that are there already are left out.
 
-Three seeds for tagging, one for the rest; then the mixes, with a tenth of the training data
+Three seeds for tagging, one for the rest, with the language model also with its listeners' `context`; then the mixes, with a tenth of the training data
 alone to keep them cheap; then tagging with wider encoders, with all of the data. It can be stopped
 at any time and goes on with the next row.
 
@@ -19,7 +19,7 @@ import typer
 from evaluation.tasks import SIDES, TASKS
 
 SEEDS = {"tagging": (0, 1, 2)}
-WIDE = 256  # as wide as the vectors of the packaged model
+WIDE = 256  # half as wide as the vectors of the packaged model
 
 
 def plan(only: str | None = None) -> Iterator[list[str]]:
@@ -36,6 +36,7 @@ def plan(only: str | None = None) -> Iterator[list[str]]:
             for seed in SEEDS.get(name, (0,)):
                 for side in SIDES:
                     yield [name, side, f"--fraction={fraction}", f"--seed={seed}"]
+                yield [name, "elmo", f"--fraction={fraction}", f"--seed={seed}", "--context"]
     for name in tasks:
         for seed in SEEDS.get(name, (0,)):
             for mix in ("last", "average"):

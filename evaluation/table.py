@@ -6,7 +6,8 @@ python -m evaluation.table build/rows.json
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +15,16 @@ import srsly
 import typer
 
 from evaluation.report import markdown
-from evaluation.tasks import MIXES, SIDES, TASKS
+from evaluation.tasks import MIXES, TASKS
 
 Row = dict[str, Any]
 LEARNED = (None, "learned")  # a row of tok2vec has no mix
+COLUMNS: dict[str, Callable[[Row], bool]] = {
+    "tok2vec": lambda row: row["side"] == "tok2vec",
+    "elmo": lambda row: row["side"] == "elmo" and not row.get("context"),
+    "elmo, context": lambda row: row["side"] == "elmo" and bool(row.get("context")),
+}
+"""Which rows each column of the comparison holds."""
 
 
 class Setting(NamedTuple):
@@ -37,14 +44,27 @@ class Setting(NamedTuple):
 
 
 def comparison(rows: Sequence[Row]) -> str:
-    """tok2vec against elmo, for every task and setting that has both."""
+    """tok2vec against elmo, and against elmo with `context`, for every task and setting that has
+    the first two."""
     table = []
     for name, task in TASKS.items():
         of_task = [row for row in rows if row["task"] == name and row.get("mix") in LEARNED]
-        sides = [[row for row in of_task if row["side"] == side] for side in SIDES]
+        sides = [[row for row in of_task if is_on(row)] for is_on in COLUMNS.values()]
         for setting in settings(of_task):
-            default, elmo = (with_setting(side, setting) for side in sides)
-            if default and elmo:
+            chosen = [with_setting(side, setting) for side in sides]
+            default, *others = chosen
+            if default and others[0]:
+                cells = [
+                    (spread(each), f"{100 * error_reduction(mean(default), mean(each)):+.0f} %")
+                    if each
+                    else ("", "")
+                    for each in others
+                ]
+                speeds = [
+                    f"{speed(side, setting.width):,}"
+                    for side, rows_of in zip(sides, chosen, strict=True)
+                    if rows_of
+                ]
                 table.append(
                     (
                         task.title,
@@ -52,9 +72,8 @@ def comparison(rows: Sequence[Row]) -> str:
                         f"{setting.steps:,}",
                         f"{setting.width or ''}",
                         spread(default),
-                        spread(elmo),
-                        f"{100 * error_reduction(mean(default), mean(elmo)):+.0f} %",
-                        " / ".join(f"{speed(side, setting.width):,}" for side in sides),
+                        *chain.from_iterable(cells),
+                        " / ".join(speeds),
                     )
                 )
     header = (
@@ -65,7 +84,9 @@ def comparison(rows: Sequence[Row]) -> str:
         "tok2vec",
         "elmo",
         "fewer errors",
-        "words/s, tok2vec / elmo",
+        "elmo, context",
+        "fewer errors",
+        "words/s of these",
     )
     return markdown(header, table)
 
@@ -74,7 +95,7 @@ def mixes(rows: Sequence[Row]) -> str:
     """The three ways to mix layers, and the shares that were learned."""
     table = []
     for name, task in TASKS.items():
-        elmo = [row for row in rows if row["task"] == name and row["side"] == "elmo"]
+        elmo = [row for row in rows if row["task"] == name and COLUMNS["elmo"](row)]
         for setting in settings(elmo):
             chosen = with_setting(elmo, setting)
             by_mix = {mix: [row for row in chosen if row["mix"] == mix] for mix in MIXES}

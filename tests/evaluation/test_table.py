@@ -57,6 +57,18 @@ def test_other_widths_are_no_other_seed() -> None:
     assert speeds == ["1,000 / 1,000", "500 / 500"]
 
 
+def test_context_has_a_column_of_its_own() -> None:
+    rows = [made_up("tok2vec", 0.5), made_up("elmo", 0.6), made_up("tok2vec", 0.5, steps=200)]
+    rows += [
+        made_up("elmo", 0.7, context=True, words_per_second=900),
+        made_up("elmo", 0.6, steps=200),
+    ]
+    *_, longer, shorter = comparison(rows).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[5:-1]] for line in (longer, shorter)]
+    assert cells[0] == ["50.00", "60.00", "+20 %", "", "", "1,000 / 1,000"]
+    assert cells[1] == ["50.00", "60.00", "+20 %", "70.00", "+40 %", "1,000 / 1,000 / 900"]
+
+
 def test_error_reduction() -> None:
     assert error_reduction(0.9, 0.92) == pytest.approx(0.2)
     assert error_reduction(0.9, 0.89) == pytest.approx(-0.1)
