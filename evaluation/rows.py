@@ -1,8 +1,9 @@
 """All rows of the comparison, one process each; rows that are there already are left out.
 
-Three seeds for tagging, one for the rest, with the language model also with its listeners' `context`; then the mixes, with a tenth of the training data
-alone to keep them cheap; then tagging with wider encoders, with all of the data. It can be stopped
-at any time and goes on with the next row.
+Three seeds for tagging, one for the rest, the language model's also with `context` on its
+listeners; then the mixes, with a tenth of the training data alone to keep them cheap; then tagging
+with wider encoders, with all of the data. It can be stopped at any time and goes on with the next
+row.
 
     python -m evaluation.rows --weights en_elmo_sm
 """
