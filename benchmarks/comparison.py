@@ -6,8 +6,11 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.earlier import COMMIT, Side, install
 from benchmarks.report import Report
+from spacy_elmo.bilm.precision import has_matrix_units
 
 PACKAGED = "en_elmo_sm"
 STREAM_TOKENS = 200_000
@@ -28,7 +31,7 @@ ENCODE = {
 def measure(report: Report, text: Path, n_rounds: int) -> None:
     """Rows that are ratios. n_rounds: Measurements of each figure; the median of each counts."""
     site = install()
-    units = has_matrix_units()
+    units = has_matrix_units(torch.device("cpu"))
     fast = "bfloat16" if units else "float32"
     settings = {"text": str(text.resolve()), "weights": PACKAGED}
     now, before = Side(None, settings), Side(site, settings)
@@ -42,9 +45,11 @@ def measure(report: Report, text: Path, n_rounds: int) -> None:
         rows.ratio(f"`encode`, bfloat16, {size}", half, full, fast_aim if units else "")
     pipe = {"what": "pipe", "precision": fast, "n_texts": 2000}
     rows.share(f"`nlp.pipe` against `encode`, {PACKAGED}, {fast}", pipe, units)
-    short = {"what": "short_text", "repetitions": 100}
+    short = {"what": "short_text", "size": "512/128", "repetitions": 100}
     rows.times(
-        "one short text, warm", {**short, "precision": fast}, {**short, "precision": "float32"}
+        "one short text, warm, 512/128",
+        {**short, "precision": fast},
+        {**short, "precision": "float32"},
     )
     for size, sizes in TRAININGS.items():
         step = {"what": "train", **sizes}
@@ -59,14 +64,6 @@ def measure(report: Report, text: Path, n_rounds: int) -> None:
         )
     now.close(), before.close()
     _memory(report, site, settings)
-
-
-def has_matrix_units() -> bool:
-    """Whether the processor multiplies bfloat16 matrices by units of their own (AMX)."""
-    try:
-        return " amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf8")
-    except OSError:
-        return False
 
 
 class _Rows:
@@ -84,7 +81,7 @@ class _Rows:
         return statistics.median(mine), statistics.median(theirs)
 
     def ratio(self, what: str, new: dict[str, Any], old: dict[str, Any], aim: str) -> None:
-        """Of two rates. Each side's own request, for the earlier one knows float32 alone."""
+        """Of two rates, each by a request of its own: the earlier package answers in float32."""
         mine, theirs = self._medians(new, old)
         figure = f"{mine:,.0f} tokens/s against {theirs:,.0f} at {COMMIT}: {mine / theirs:.2f}x"
         self.report.add(what, figure, mine / theirs, aim)

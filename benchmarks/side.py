@@ -41,7 +41,9 @@ class Measurements:
         self.lms: dict[str, BiLM] = {}
         self.warm: set[str] = set()  # sizes whose cache of types is filled
         self.trainings: dict[str, Callable[[], float]] = {}
-        self.pipelines: dict[str, Language] = {}
+        self.pipelines: dict[tuple[str, str], Language] = {}
+        self.folder = tempfile.TemporaryDirectory()
+        self.saved: dict[str, str] = {}  # folders of random weights, by size
 
     def encode(self, size: str, precision: str, n_sentences: int) -> float:
         """Tokens per second of one `encode`, types cached."""
@@ -58,7 +60,7 @@ class Measurements:
 
     def pipe(self, precision: str, n_texts: int) -> float:
         """Rate of `nlp.pipe` over raw text as a share of the rate of `encode` on its words."""
-        nlp = self._pipeline(precision)
+        nlp = self._pipeline(self.weights, precision)
         raw = self.raw[:n_texts]
         words = [[token.text for token in doc] for doc in nlp.tokenizer.pipe(raw)]
         if self.weights not in self.lms:
@@ -73,9 +75,12 @@ class Measurements:
         pipe(), lm.encode(words)
         return _seconds(lambda: lm.encode(words)) / _seconds(pipe)
 
-    def short_text(self, precision: str, repetitions: int) -> float:
+    def short_text(self, size: str, precision: str, repetitions: int) -> float:
         """Median milliseconds of `nlp` on one short text, warm."""
-        nlp = self._pipeline(precision)
+        if size not in self.saved:
+            self.saved[size] = str(Path(self.folder.name, size.replace("/", "-")))
+            _random_lm(size).save(self.saved[size])
+        nlp = self._pipeline(self.saved[size], precision)
         for _ in range(10):
             nlp(SHORT)
         return 1e3 * statistics.median(_seconds(lambda: nlp(SHORT)) for _ in range(repetitions))
@@ -107,12 +112,12 @@ class Measurements:
             self.train(**sizes)
         return _peak_memory()
 
-    def _pipeline(self, precision: str) -> Language:
-        if precision not in self.pipelines:
-            nlp = self.pipelines[precision] = spacy.blank("en")
-            model = {"weights": self.weights}
+    def _pipeline(self, weights: str, precision: str) -> Language:
+        if (weights, precision) not in self.pipelines:
+            nlp = self.pipelines[weights, precision] = spacy.blank("en")
+            model = {"weights": weights}
             nlp.add_pipe("elmo", config={"model": model, "precision": precision})
-        return self.pipelines[precision]
+        return self.pipelines[weights, precision]
 
     def _training(
         self, cells: int, projection: int, rows: int, negatives: int, precision: str

@@ -27,7 +27,8 @@ def test_a_side_measures_with_the_package_it_finds(tmp_path: Path) -> None:
     try:
         assert Path(process.package).samefile(spacy_elmo.__file__)
         assert process.measure("encode", size="512/128", precision="float32", n_sentences=2) > 0
-        assert process.measure("short_text", precision="float32", repetitions=2) > 0
+        short = {"size": "8/4", "precision": "float32", "repetitions": 2}
+        assert process.measure("short_text", **short) > 0
         sizes = {"cells": 8, "projection": 4, "rows": 1, "negatives": 8, "precision": "float32"}
         assert process.measure("train", **sizes) > 0
     finally:
