@@ -20,6 +20,7 @@ import srsly
 import typer
 from filelock import FileLock  # PyTorch needs it, so it is there
 from spacy.cli.train import train
+from spacy.language import Language
 from spacy.tokens import DocBin
 from spacy.training import Corpus
 
@@ -57,15 +58,26 @@ def measure(task: Task, config_values: dict[str, Any], data: Path, work: Path) -
     train(path, work, overrides=overrides)
     seconds = time.perf_counter() - start
     nlp = spacy.load(work / "model-best")
-    test = list(Corpus(folder / "test.spacy", gold_preproc=True)(nlp))
-    scores = nlp.evaluate(test)
+    scores = tested(nlp, folder)
+    found = {}
+    if "elmo" in nlp.pipe_names:
+        # Trained in float32, used in bfloat16.
+        half = {"components": {"elmo": {"precision": "bfloat16"}}}
+        half_scores = tested(spacy.load(work / "model-best", config=half), folder)
+        found["score_bfloat16"] = round(float(half_scores[task.score]), 5)
     return {
         "n_train": limit,
         "score": round(float(scores[task.score]), 5),
+        **found,
         "words_per_second": round(float(scores["speed"])),
         "train_seconds": round(seconds, 1),
         "mixes": learned_mixes(nlp),
     }
+
+
+def tested(nlp: Language, folder: Path) -> dict[str, Any]:
+    """Scores on the test split of a data set."""
+    return nlp.evaluate(list(Corpus(folder / "test.spacy", gold_preproc=True)(nlp)))
 
 
 def main(
