@@ -30,7 +30,7 @@ import spacy
 import torch
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
-from spacy.tokens import DocBin
+from spacy.tokens import DocBin, Span
 from spacy.training import Example
 
 import spacy_elmo
@@ -47,6 +47,13 @@ TAGGED = [
     ("The bank raised rates .", ["D", "N", "V", "N", "P"]),
     ("A river bank", ["D", "N", "N"]),
     ("They bank on it", ["R", "V", "I", "R"]),
+]
+# Sense of the word "bank".
+SENSES = [
+    ("The bank raised its rates .", "money"),
+    ("They bank on it .", "trust"),
+    ("They sat on the river bank !", "river"),
+    ("A bank of the river", "river"),
 ]
 CHAR_CNN = {"embedding_dim": 2, "filters": [[1, 2], [2, 3], [3, 3]], "n_highway": 1}
 NETWORK = {
@@ -164,6 +171,31 @@ def make_pipelines(out: Path) -> None:
         np.savez(out / f"{name}.npz", **figures)
 
 
+def make_senses(out: Path) -> None:
+    """A pipeline that tells senses apart, and keeps the states around each token."""
+    random_bilm(6).save("weights_of_senses")
+    nlp = spacy.blank("xx")
+    nlp.tokenizer = Tokenizer(nlp.vocab)
+    nlp.add_pipe("sentencizer")
+    nlp.add_pipe("elmo", config={"model": {"weights": "weights_of_senses"}, "context": True})
+    nlp.add_pipe("elmo_senses")
+    examples = []
+    for text, sense in SENSES:
+        doc = nlp.make_doc(text)
+        (place,) = (token.i for token in doc if token.text == "bank")
+        doc.spans["senses"] = [Span(doc, place, place + 1, label=sense)]
+        examples.append(Example(nlp.make_doc(text), doc))
+    nlp.initialize(lambda: examples)
+    nlp.to_disk(out / "senses")
+    figures: dict[str, Any] = {}
+    for number, doc in enumerate(nlp.pipe(TEXTS)):
+        group = doc.spans["senses"]
+        figures[f"context{number}"] = np.stack([token._.elmo_context for token in doc])
+        figures[f"labels{number}"] = np.array([span.label_ for span in group])
+        figures[f"scores{number}"] = group.attrs["scores"]
+    np.savez(out / "senses.npz", **figures)
+
+
 def make_docs(out: Path) -> None:
     """Docs as spaCy's users keep them: a DocBin, and pickled with and without hooks."""
     nlp = spacy.load(out / "frozen")
@@ -255,6 +287,7 @@ def main() -> None:
         make_many_langs(out)
         make_mixes(out)
         make_pipelines(out)
+        make_senses(out)
         make_docs(out)
         make_corpus(out)
         for name in TRAININGS:

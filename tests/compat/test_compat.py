@@ -1,4 +1,4 @@
-"""Files of commit 61f52b1 are read by the present code and give the same numbers.
+"""Files of commit 61f52b1, or of the first with their kind, are read and give the same numbers.
 
 `make.py` made them; `data/made_with.json` says with what.
 """
@@ -71,6 +71,17 @@ def test_pipelines(name: str) -> None:
         (scores,) = nlp.get_pipe("tagger").predict([doc])
         assert_allclose(scores, expected[f"scores{number}"], **CLOSE)
         assert_allclose(doc[1]._.elmo_similarity(doc[4]), expected[f"similarity{number}"], **CLOSE)
+
+
+def test_senses() -> None:
+    nlp = spacy.load(DATA / "senses")
+    expected = figures("senses")
+    for number, doc in enumerate(nlp.pipe(TEXTS)):
+        context = np.stack([token._.elmo_context for token in doc])
+        assert_allclose(context, expected[f"context{number}"], **CLOSE)
+        group = doc.spans["senses"]
+        assert [span.label_ for span in group] == expected[f"labels{number}"].tolist()
+        assert_allclose(group.attrs["scores"], expected[f"scores{number}"], **CLOSE)
 
 
 def test_the_token_layer_of_elmoformanylangs() -> None:
