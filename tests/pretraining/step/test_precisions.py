@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import lzma
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.pretraining.corpus.corpus import Corpus
+from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.heldout import heldout_perplexity
 from spacy_elmo.pretraining.run.interrupt import Interrupt
 from spacy_elmo.pretraining.run.state import Training
 from tests.pretraining.small import config, make_corpus, new_trainer, train
 
+REAL = {
+    "model": {"lstm_dim": 128, "projection_dim": 64, "char_cnn": {"filters": [[1, 16], [3, 64]]}},
+    "batch_size": 32,
+    "unroll_steps": 20,
+    "n_negative_samples": 512,
+    "learning_rate": 0.004,
+    "tokens": 300_000,
+}
 
-def _perplexity(precision: str, text: Corpus, heldout: Corpus, folder: Path) -> float:
-    made = config(precision=precision, tokens=8000)
+
+def _perplexity(text: Corpus, heldout: Corpus, folder: Path, **settings: Any) -> float:
+    made = config(**settings)
     trainer = new_trainer(text, folder, made, heldout)
     assert train(trainer)
     return heldout_perplexity(trainer.training.lm, made, heldout, Interrupt()).average
@@ -30,10 +42,32 @@ def test_both_end_at_the_same_perplexity(tmp_path: Path, one_thread: None) -> No
     made = make_corpus(tmp_path / "heldout", number=60, seed=1)
     heldout = Corpus(made.path, text.vocabulary)
     full, half = (
-        _perplexity(precision, text, heldout, tmp_path / precision)
+        _perplexity(text, heldout, tmp_path / precision, precision=precision, tokens=8000)
         for precision in ("float32", "bfloat16")
     )
     assert full < 6.0  # of 24 words: it has learned
+    assert half == pytest.approx(full, rel=0.02)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_both_end_at_the_same_perplexity_on_real_text(
+    shared: Path, tmp_path: Path, one_thread: None
+) -> None:
+    """300,000 tokens of English, from the same seed."""
+    with lzma.open(shared / "corpora/en/train-00.txt.xz", "rt", encoding="utf8") as lines:
+        (tmp_path / "text.txt").write_text("".join(islice(lines, 6000)), encoding="utf8")
+    prepare([tmp_path / "text.txt"], tmp_path / "text")
+    text = Corpus(tmp_path / "text")
+    valid = shared / "eval/lm/mix-valid/wiki.txt"
+    prepare([valid], tmp_path / "heldout", vocabulary=tmp_path / "text")
+    heldout = Corpus(tmp_path / "heldout", text.vocabulary)
+    full, half = (
+        _perplexity(text, heldout, tmp_path / precision, precision=precision, **REAL)
+        for precision in ("float32", "bfloat16")
+    )
+    print(f"{len(text.vocabulary)} words; float32 {full:.2f}, bfloat16 {half:.2f}")
+    assert full < len(text.vocabulary) / 10
     assert half == pytest.approx(full, rel=0.02)
 
 
