@@ -6,6 +6,7 @@ A notebook is stored with its outputs, and without what depends on the machine t
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -37,14 +38,16 @@ def execute(book: Any, folder: Path) -> None:
     specs = KernelSpecManager(kernel_dirs=[])
     kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs)
     where = {"metadata": {"path": str(folder)}}
-    NotebookClient(
+    client = NotebookClient(
         book,
         km=kernel,
         timeout=SECONDS,
         resources=where,
         record_timing=False,
         coalesce_streams=True,
-    ).execute()
+    )
+    # On one thread: on a busy machine several wait for each other most of the time.
+    client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def store(path: Path) -> None:
