@@ -6,6 +6,7 @@
 # make bench  the tables of the performance section, and this package against an earlier commit of it
 #             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
 # make docs   the documentation site, in site/; needs no network
+# make notebooks   executes the notebooks of docs/notebooks and stores their outputs; a minute
 #
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
@@ -28,10 +29,10 @@ CHECKS = tests/goldens tests/bilm/test_against_oracle.py tests/bilm/test_goldens
 	tests/reference tests/compat tests/pipeline/test_component.py tests/pipeline/doc
 # Processes that share the tests; each uses all cores for its products.
 WORKERS ?= 2
-# What single tests need, and are skipped without: other readers and writers, notebooks, a browser's
+# What single tests need, and are skipped without: other readers and writers, a browser's
 # driver (it uses the Chromium of the system).
-SOAK_TOOLS = gensim ipykernel nbclient playwright scikit-learn "ray[data]"
-TEST_TOOLS = build hypothesis mypy pytest pytest-timeout pytest-xdist ruff sphinx myst-parser furo pyarrow crc32c pandas
+SOAK_TOOLS = gensim playwright scikit-learn "ray[data]"
+TEST_TOOLS = build hypothesis mypy pytest pytest-timeout pytest-xdist ruff sphinx myst-nb furo ipykernel nbclient pyarrow crc32c pandas
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
@@ -43,7 +44,7 @@ CORPUS ?= corpus/train
 HELDOUT ?= corpus/heldout
 MODEL ?= build/en_elmo_md
 
-.PHONY: demo check test soak lint help bench docs gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
+.PHONY: demo check test soak lint help bench docs notebooks gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -70,6 +71,10 @@ bench: $(VENV)/.installed
 
 docs: $(VENV)/.test-tools
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
+	@rm -rf jupyter_execute  # copies of the notebooks, which MyST-NB puts beside a site
+
+notebooks: $(VENV)/.test-tools
+	$(BIN)/python -m tests.docs.notebooks $(ARGS)
 
 gpu: gpu-test gpu-bench gpu-train
 

@@ -108,7 +108,7 @@ setup(
     ],
     extras_require={
         "ray": ["ray[data]>=2.9"],
-        "docs": ["sphinx>=7.3", "myst-parser>=3", "furo>=2024.1"],
+        "docs": ["sphinx>=7.3", "myst-nb>=1.1", "myst-parser>=3", "furo>=2024.1"],
         "parquet": ["pyarrow>=14"],
         "plot": ["matplotlib>=3.7"],
         "tensorflow": ["crc32c>=2.3"],

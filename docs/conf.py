@@ -19,7 +19,7 @@ copyright = "spacy-elmo contributors, MIT licence"  # noqa: A001
 version = release = spacy_elmo.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "commands",
@@ -27,13 +27,16 @@ extensions = [
     "pages",
     "settings",
 ]
-source_suffix = {".md": "markdown"}
-exclude_patterns = ["_ext"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+exclude_patterns = ["_ext", "**/.ipynb_checkpoints"]
 smartquotes = False  # quotes in docstrings are code
 
 # Markdown: anchors of headings as on code hosting sites, so that links work in both places.
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
+
+# Notebooks are stored with their outputs (`make notebooks`): they are shown, not executed.
+nb_execution_mode = "off"
 
 # Docstrings are in Google style, with code in single backticks.
 default_role = "code"

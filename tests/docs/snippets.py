@@ -21,6 +21,7 @@ RUN_ELSEWHERE = {
     "pip install .": "tests/test_packaging.py",
     "make test": ".ci/run",
     "make docs": "tests/docs/test_site.py",
+    "make notebooks": "tests/docs/test_notebooks.py",
     "make gpu": "tests/pretraining/gpu/test_whole_way.py",
     "make gpu-pack": "tests/pretraining/gpu/test_whole_way.py",
     "make gpu-unpack": "tests/pretraining/gpu/test_whole_way.py",

@@ -17,7 +17,8 @@ from spacy_elmo.cli.app import app
 from spacy_elmo.pipeline.factory import DEFAULT_CONFIG
 from tests.docs.snippets import ROOT
 
-pytest.importorskip("sphinx", reason="the site is built with Sphinx (the extra `docs`)")
+for tool in ("sphinx", "myst_nb"):
+    pytest.importorskip(tool, reason="the site is built with Sphinx and MyST-NB (the extra `docs`)")
 OUTSIDE = ("https://fonts.", "//cdn.", '<script src="http')
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.docs.notebooks import execute
 
 SETUP = """
 import spacy
@@ -16,21 +17,11 @@ doc = nlp("The bank by the river bank")
 """
 
 
-def test_a_notebook_shows_pictures(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = pytest.importorskip("nbclient", reason="no nbclient to execute a notebook with")
+def test_a_notebook_shows_pictures(weights: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nbclient", reason="no nbclient to execute a notebook with")
     pytest.importorskip("ipykernel", reason="no ipykernel to execute a notebook with")
-    import json
-
     import nbformat
 
-    kernel = tmp_path / "kernels" / "this"
-    kernel.mkdir(parents=True)
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = {"argv": command, "display_name": "this", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(spec))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     book = nbformat.v4.new_notebook()
     book.cells = [
         nbformat.v4.new_code_cell(code)
@@ -41,7 +32,7 @@ def test_a_notebook_shows_pictures(
             "len(visual.render(doc, jupyter=False))",
         )
     ]
-    client.NotebookClient(book, timeout=240, kernel_name="this").execute()
+    execute(book, tmp_path)
     outputs = [cell["outputs"] for cell in book.cells]
     assert outputs[0] == []
     (picture,), (explorer,) = outputs[1:3]
