@@ -26,13 +26,14 @@ LAST_LAYER = "spacy-elmo-project.last_layer.v1"
 @dataclass(frozen=True)
 class Task:
     """data: Name of the data set. pipe: Of spaCy. score: Its figure. title: For the table.
-    steps: Of training, by the share of the training data."""
+    steps: Of training, by the share of the training data. lang: Of the text."""
 
     title: str
     data: str
     pipe: str
     score: str
     steps: dict[float, int]
+    lang: str = "en"
 
 
 TASKS = {
@@ -64,6 +65,14 @@ TASKS = {
         "cats_micro_f",
         {1.0: 2000, 0.3: 1200, 0.1: 800, 0.01: 400},
     ),
+    "tagging-de": Task(
+        "Tagging, UD German GSD (XPOS accuracy)",
+        "gsd",
+        "tagger",
+        "tag_acc",
+        {1.0: 1200, 0.111: 600},
+        lang="de",
+    ),
 }
 
 
@@ -84,7 +93,7 @@ def task_config(
     width: Of the encoder's layers; None: that of spaCy's tok2vec, or of `init-config`.
     """
     if side == "elmo":
-        config = elmo_config("en", [task.pipe], weights=weights)
+        config = elmo_config(task.lang, [task.pipe], weights=weights)
         layers = config["components"][task.pipe]["model"]["tok2vec"]
         layers["embed"]["elmo"]["context"] = context
         if mix == "average":
@@ -93,8 +102,8 @@ def task_config(
             config["initialize"]["after_init"] = {"@callbacks": LAST_LAYER}
     else:
         # The pipe as on the other side, with the small tok2vec that spaCy gives a CPU.
-        config = init_config(lang="en", pipeline=[task.pipe], optimize="accuracy")
-        small = init_config(lang="en", pipeline=["tagger"], optimize="efficiency")
+        config = init_config(lang=task.lang, pipeline=[task.pipe], optimize="accuracy")
+        small = init_config(lang=task.lang, pipeline=["tagger"], optimize="efficiency")
         config["components"]["tok2vec"] = small["components"]["tok2vec"]
         layers = config["components"]["tok2vec"]["model"]
         config["paths"]["vectors"] = None

@@ -1,6 +1,7 @@
 """Annotated data sets to spaCy's binary format, one sentence per Doc, with the words as annotated.
 
-The training sentences are shuffled once, so that the first tenth of them is a fair tenth.
+The training sentences are shuffled once, so that the first tenth of them is a fair tenth. Where a
+data set has no dev sentences of its own, a tenth of the training sentences is held out for them.
 
     python scripts/convert.py ewt assets/ud-english-ewt build/data/ewt
 """
@@ -20,7 +21,7 @@ from spacy.vocab import Vocab
 SEED = 0
 
 
-def read_ewt(path: Path) -> Iterator[Doc]:
+def read_ud(path: Path) -> Iterator[Doc]:
     """CoNLL-U: tags, parts of speech, lemmas, heads and dependencies."""
     convert: Callable[..., Iterator[Doc]] = converters.conllu_to_docs  # type: ignore[attr-defined]
     yield from convert(path.read_text("utf8"), n_sents=1, no_print=True)
@@ -56,9 +57,11 @@ def read_tagged(path: Path) -> Iterator[Doc]:
 Reader = Callable[[Path], Iterator[Doc]]
 DATA_SETS: dict[str, tuple[Reader, dict[str, str]]] = {
     "ewt": (
-        read_ewt,
+        read_ud,
         {split: f"en_ewt-ud-{split}.conllu" for split in ("train", "dev", "test")},
     ),
+    # The dev sentences are what is trained on: a language with little annotated text.
+    "gsd": (read_ud, {"train": "de_gsd-ud-dev.conllu", "test": "de_gsd-ud-test.conllu"}),
     "wnut17": (
         read_wnut17,
         {
@@ -88,8 +91,16 @@ def main(
         docs = list(read(folder / file))
         if split == "train":
             random.Random(SEED).shuffle(docs)
-        DocBin(docs=docs).to_disk(out / f"{split}.spacy")
-        print(f"{out / split}.spacy: {len(docs):,} sentences, {sum(map(len, docs)):,} words")
+            if "dev" not in files:
+                n_held_out = len(docs) // 10
+                _write(docs[:n_held_out], out / "dev.spacy")
+                docs = docs[n_held_out:]
+        _write(docs, out / f"{split}.spacy")
+
+
+def _write(docs: list[Doc], path: Path) -> None:
+    DocBin(docs=docs).to_disk(path)
+    print(f"{path}: {len(docs):,} sentences, {sum(map(len, docs)):,} words")
 
 
 def _unescaped(word: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import spacy
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from scripts import convert
 
@@ -37,6 +38,7 @@ def test_wnut17_and_sst5_are_read_as_published(tmp_path: Path) -> None:
     ("name", "folder", "sentences", "words"),
     [
         ("ewt", "ud-english-ewt", (12544, 2001, 2077), 25094),
+        ("gsd", "ud-german-gsd", (720, 79, 977), 16499),
         ("wnut17", "wnut17", (3394, 1009, 1287), 23394),
         ("sst5", "sst5", (8544, 1101, 2210), 42405),
     ],
@@ -47,6 +49,19 @@ def test_the_real_data_sets(
     read, files = convert.DATA_SETS[name]
     docs = list(read(shared / "eval" / folder / files["test"]))
     assert (len(docs), sum(map(len, docs))) == (sentences[2], words)
+
+
+def test_dev_sentences_are_held_out_where_there_are_none(tmp_path: Path) -> None:
+    (tmp_path / "de_gsd-ud-test.conllu").write_text("1\tJa\tja\tINTJ\tITJ\t_\t0\troot\t_\t_\n\n")
+    words = [f"1\tW{k}\tw\tX\tXY\t_\t0\troot\t_\t_\n\n" for k in range(25)]
+    (tmp_path / "de_gsd-ud-dev.conllu").write_text("".join(words))
+    convert.main("gsd", tmp_path, tmp_path / "out")
+    found = {}
+    for split in ("train", "dev", "test"):
+        docs = DocBin().from_disk(tmp_path / "out" / f"{split}.spacy").get_docs(Vocab())
+        found[split] = [doc[0].text for doc in docs]
+    assert [len(texts) for texts in found.values()] == [23, 2, 1]
+    assert sorted(found["train"] + found["dev"]) == sorted(f"W{k}" for k in range(25))
 
 
 def test_words_of_tagged_docs_stay_as_annotated(tmp_path: Path) -> None:
