@@ -6,6 +6,9 @@
 # make bench  the tables of the performance section, and this package against an earlier commit of it
 #             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
 # make docs   the documentation site, in site/; needs no network
+# make wheel  what is uploaded to a package index, in dist/: built, checked, installed into a new
+#             environment, and the README's first lines run there; a few minutes, most of them for
+#             PyTorch
 #
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
@@ -32,6 +35,7 @@ WORKERS ?= 2
 # driver (it uses the Chromium of the system).
 SOAK_TOOLS = gensim ipykernel nbclient playwright scikit-learn "ray[data]"
 TEST_TOOLS = build hypothesis mypy pytest pytest-timeout pytest-xdist ruff sphinx myst-parser furo pyarrow crc32c pandas
+WHEEL_TOOLS = build twine
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
@@ -43,7 +47,7 @@ CORPUS ?= corpus/train
 HELDOUT ?= corpus/heldout
 MODEL ?= build/en_elmo_md
 
-.PHONY: demo check test soak lint help bench docs gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
+.PHONY: demo check test soak lint help bench docs wheel gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -70,6 +74,13 @@ bench: $(VENV)/.installed
 
 docs: $(VENV)/.test-tools
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
+
+# The wheel is built from the sdist, so that this one is known to hold all that is needed.
+wheel: $(VENV)/.wheel-tools
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m tests.installed dist/*.whl
 
 gpu: gpu-test gpu-bench gpu-train
 
@@ -102,6 +113,10 @@ $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(KERNELS)
 
 $(VENV)/.test-tools: $(VENV)/.installed
 	$(PIP) $(TEST_TOOLS)
+	touch $@
+
+$(VENV)/.wheel-tools: $(VENV)/.installed
+	$(PIP) $(WHEEL_TOOLS)
 	touch $@
 
 $(VENV)/.soak-tools: $(VENV)/.test-tools

@@ -97,7 +97,7 @@ def load(
     return lm
 
 
-def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
+def save(lm: BiLM, path: str | Path, *, dtype: str = "float32", card: bool = False) -> None:
     """Write weights: completely, or not at all.
 
     Args:
@@ -106,6 +106,7 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
             any other a native directory.
         dtype: "float32", exact to the bit, or "float16" for a native directory of half the size,
             the form of packaged models.
+        card: Whether a native directory without a card gets a stub of one.
 
     Raises:
         WeightsError: If something else is in the way, the weights are not finite (in `dtype`), or
@@ -116,7 +117,7 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
     writers = _writers()
     write = writers.get(path.suffix.lower(), writers[""])
     try:
-        write(lm, path, dtype=dtype)
+        write(lm, path, dtype=dtype, card=card)
     except OSError as error:
         advice = "Make room, or choose another place; what was there before is unchanged"
         raise problem(path, f"could not be written ({error})", advice) from error
