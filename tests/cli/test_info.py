@@ -11,8 +11,8 @@ from spacy_elmo import BiLM, BiLMConfig, CharCNNConfig
 from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.cli.app import app
-from spacy_elmo.formats import save
 from spacy_elmo.cli.info import describe
+from spacy_elmo.formats import save
 
 CHAR_CNN = CharCNNConfig(embedding_dim=4, filters=((1, 3), (2, 5)), n_highway=1)
 CHARACTERS = BiLMConfig(lstm_dim=7, projection_dim=6, char_cnn=CHAR_CNN, cell_clip=3.0)

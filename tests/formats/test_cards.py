@@ -1,4 +1,4 @@
-"""Cards beside weights: the block that the hub reads, stubs, and what other weights do to a card."""
+"""Cards beside weights: the block that the hub reads, stubs, notes where weights were replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spacy_elmo.formats.cards import REPLACED, is_stub, stub
 from spacy_elmo.formats.front_matter import below_block, front_matter, licences_in, split_card
 from spacy_elmo.formats.loading import MODELS, PACKAGED
 from spacy_elmo.formats.papers import TRAINED, licences, read_papers, write_papers
-from tests.formats.models import TINY_WORDS, assert_same, configs, give_softmax, model
+from tests.formats.models import TINY, TINY_WORDS, WORDS, assert_same, configs, give_softmax, model
 
 CARD = (
     "---\nlicense: mit\ndatasets:\n- somebody/text\n---\n# My model\n\nTrained on my own diary.\n"
@@ -106,7 +106,7 @@ def test_a_rule_in_the_text_is_no_block() -> None:
 @settings(max_examples=20, deadline=None)
 @given(configs())
 def test_any_model_gets_a_stub(config) -> None:  # type: ignore[no-untyped-def]
-    lm = BiLM(config, None if config.n_words is None else [str(i) for i in range(config.n_words)])
+    lm = BiLM(config, None if config.n_words is None else WORDS[: config.n_words])
     card = stub(lm, "float16")
     assert is_stub(card)
     assert not is_stub(card.replace("Not stated", "Stated"))
@@ -138,7 +138,7 @@ def test_only_directories_and_only_on_request(tmp_path: Path) -> None:
 
 
 def test_a_card_that_somebody_wrote_stays_with_its_weights(tmp_path: Path) -> None:
-    lm = model(seed=1)
+    lm = BiLM(TINY)
     lm.save(tmp_path / "m")
     edited = (tmp_path / "m/README.md").read_text("utf8").replace("Not stated", "My diary")
     for card in (CARD, edited, "Caf\u00e9\r\n"):
@@ -185,7 +185,8 @@ def test_one_number_makes_other_weights(tmp_path: Path) -> None:
     lm.save(tmp_path / "m")
     (tmp_path / "m/README.md").write_text("# A")
     with torch.no_grad():
-        list(lm.parameters())[-1].view(-1)[-1] += 1
+        last = list(lm.parameters())[-1].view(-1)
+        last[-1] = 1.0 if last[-1] != 1.0 else 2.0
     lm.save(tmp_path / "m")
     assert (tmp_path / "m/README.md").read_text().startswith(REPLACED)
 
