@@ -62,7 +62,7 @@ class PartReader(Protocol):
 class Writer(Protocol):
     """Writes a model to a path: completely, or not at all."""
 
-    def __call__(self, lm: BiLM, path: Path, *, dtype: str, card: bool = False) -> None:
+    def __call__(self, lm: BiLM, path: Path, *, dtype: str) -> None:
         """Write a model.
 
         Args:
@@ -70,8 +70,6 @@ class Writer(Protocol):
             path: The file or directory.
             dtype: Number type of the stored weights, "float32" or, where a format has it,
                 "float16".
-            card: Whether a stub of a card is written where there is none, and where the format is a
-                directory.
 
         Raises:
             WeightsError: When something else is in the way, or the model could not be read back.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -116,8 +117,10 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32", card: bool = Fal
     check_target(path)
     writers = _writers()
     write = writers.get(path.suffix.lower(), writers[""])
+    if card and write is native.write:
+        write = partial(native.write, card=True)
     try:
-        write(lm, path, dtype=dtype, card=card)
+        write(lm, path, dtype=dtype)
     except OSError as error:
         advice = "Make room, or choose another place; what was there before is unchanged"
         raise problem(path, f"could not be written ({error})", advice) from error

@@ -25,7 +25,7 @@ from spacy_elmo.vocabulary import read_words, write_vocabulary
 _OVERHEAD = 1 << 18
 
 
-def write(lm: BiLM, path: Path, *, dtype: str = "float32", card: bool = False) -> None:
+def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
     """Write an HDF5 file with its options file, and its vocabulary if there is one. See `Writer`.
 
     Each of the files appears complete or not at all, the weights last. `x.hdf5` gets
@@ -37,7 +37,6 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32", card: bool = False) -
         lm: The model.
         path: The HDF5 file.
         dtype: "float32".
-        card: Of no effect: a single file has no folder of its own for one.
 
     Raises:
         WeightsError: For float16, which the original implementations do not expect, for weights
