@@ -20,6 +20,7 @@ from torch import Tensor
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.size import n_parameters
 from spacy_elmo.files import write_text
+from spacy_elmo.formats.assemble import config_to_store
 from spacy_elmo.formats.blocks import BLOCK, Stored
 from spacy_elmo.formats.front_matter import front_matter, split_card
 from spacy_elmo.types import Array
@@ -115,7 +116,7 @@ def network_lines(lm: BiLM) -> list[str]:
         f"{sizes.width} in {sizes.n_outputs} layers",
         f"- {_token_layer(lm)}",
         f"- {n_parameters(lm) / 1e6:.2f} M parameters, {softmax}",
-        f"- initial state: {sizes.initial_state}",
+        f"- initial state: {config_to_store(lm).initial_state}",
     ]
 
 

@@ -116,6 +116,18 @@ def test_any_model_gets_a_stub(config) -> None:  # type: ignore[no-untyped-def]
     assert licences({"README.md": card.encode()}) == []
 
 
+@pytest.mark.parametrize(("state", "stored"), [("zero", "zero"), ("carry", "warm")])
+def test_a_stub_names_the_initial_state_that_is_stored(
+    tmp_path: Path, state: str, stored: str
+) -> None:
+    lm = BiLM(TINY)
+    lm.warm_up([["the", "bank"]])
+    lm.initial_state = state
+    lm.save(tmp_path / "m")
+    assert load(tmp_path / "m").initial_state == stored
+    assert f"- initial state: {stored}\n" in (tmp_path / "m/README.md").read_text("utf8")
+
+
 def test_a_stub_goes_with_its_weights(tmp_path: Path) -> None:
     lm = model(TINY_WORDS, seed=1)
     lm.save(tmp_path / "m")
