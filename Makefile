@@ -6,9 +6,9 @@
 # make bench  the tables of the performance section, and this package against an earlier commit of it
 #             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
 # make docs   the documentation site, in site/; needs no network
-# make wheel  what is uploaded to a package index, in dist/: built, checked, installed into a new
-#             environment, and the README's first lines run there; a few minutes, most of them for
-#             PyTorch
+# make wheel  sdist and wheel, in dist/: built, checked, the wheel installed into a new environment,
+#             and the README's first lines run there; about four minutes, most of them for PyTorch.
+#             (It is for machines like this one: of Linux, an index takes those of cibuildwheel only)
 #
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
