@@ -7,6 +7,9 @@
 #             (ARGS="--full" for every size; ARGS="--only comparison" for some parts)
 # make docs   the documentation site, in site/; needs no network
 # make notebooks   executes the notebooks of docs/notebooks and stores their outputs; a minute
+# make wheel  sdist and wheel, in dist/: built, checked, the wheel installed into a new environment,
+#             and the README's first lines run there; about four minutes, most of them for PyTorch.
+#             (It is for machines like this one: of Linux, an index takes those of cibuildwheel only)
 #
 # make gpu-pack    a prepared corpus into parts, to be sent to a machine with a GPU
 # make gpu         there: tests on CUDA, figures, and a pretraining of GPU_SECONDS; needs PyTorch,
@@ -33,6 +36,7 @@ WORKERS ?= 2
 # driver (it uses the Chromium of the system).
 SOAK_TOOLS = gensim playwright scikit-learn "ray[data]"
 TEST_TOOLS = build hypothesis mypy pytest pytest-timeout pytest-xdist ruff sphinx myst-nb furo ipykernel nbclient pyarrow crc32c pandas
+WHEEL_TOOLS = build twine
 
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
@@ -44,7 +48,7 @@ CORPUS ?= corpus/train
 HELDOUT ?= corpus/heldout
 MODEL ?= build/en_elmo_md
 
-.PHONY: demo check numbers test soak lint help bench docs notebooks gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
+.PHONY: demo check numbers test soak lint help bench docs wheel notebooks gpu gpu-test gpu-bench gpu-train gpu-pack gpu-unpack
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -80,6 +84,13 @@ docs: $(VENV)/.test-tools
 notebooks: $(VENV)/.test-tools
 	$(BIN)/python -m tests.docs.notebooks $(ARGS)
 
+# The wheel is built from the sdist, so that this one is known to hold all that is needed.
+wheel: $(VENV)/.wheel-tools
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m tests.installed dist/*.whl
+
 gpu: gpu-test gpu-bench gpu-train
 
 gpu-test:
@@ -111,6 +122,10 @@ $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(KERNELS)
 
 $(VENV)/.test-tools: $(VENV)/.installed
 	$(PIP) $(TEST_TOOLS)
+	touch $@
+
+$(VENV)/.wheel-tools: $(VENV)/.installed
+	$(PIP) $(WHEEL_TOOLS)
 	touch $@
 
 $(VENV)/.soak-tools: $(VENV)/.test-tools

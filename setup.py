@@ -76,7 +76,7 @@ setup(
         Extension(
             "spacy_elmo.bilm.kernels._kernels",
             [f"{KERNELS}/kernels.c"],
-            depends=sorted(map(str, (HERE / KERNELS).glob("*.h"))),
+            depends=sorted(f"{KERNELS}/{path.name}" for path in (HERE / KERNELS).glob("*.h")),
             py_limited_api=STABLE_ABI,
             optional=True,
         )

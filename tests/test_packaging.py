@@ -19,9 +19,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import spacy_elmo
+from tests.installed import python_of, run_first_snippet
 
 ROOT = Path(__file__).parents[1]
-BUILT = ("setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "constraints.txt", "Makefile")
+BUILT = (
+    *("setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md"),
+    *("constraints.txt", "Makefile"),
+)
 # Files of a model folder; the folder itself is made up, so that its packing is tested whatever
 # models the checkout holds.
 MODEL_FILES = ("config.json", "weights.safetensors", "vocab.txt", "README.md")
@@ -103,6 +107,7 @@ def test_wheel_contents(wheel):
     # One wheel for every version of Python; a platform's own, since it may hold compiled kernels.
     assert (tag.interpreter, tag.abi) == ("cp310", "abi3")
     assert tag.platform != "any"
+    assert wheel.stat().st_size < 90e6  # the Python Package Index takes 100 MB
     names = set(zipfile.ZipFile(wheel).namelist())
     assert modules() <= names
     assert sources() <= names
@@ -136,6 +141,45 @@ def test_metadata(metadata):
     assert {"ray", "parquet", "plot"} <= set(metadata.get_all("Provides-Extra"))
 
 
+def test_an_index_shows_the_readme(metadata, dist):
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    shown, ours = (
+        re.sub(r"\]\([^)]*\)", "]()", text.strip())  # links lead elsewhere there, see below
+        for text in (metadata.get_payload(), (ROOT / "README.md").read_text("utf8"))
+    )
+    assert shown == ours
+    pytest.importorskip("twine", reason="twine is not installed: `make wheel` installs it")
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, dist.iterdir())]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_links_of_the_readme_lead_to_the_address(tmp_path):
+    """An index has no files that a relative link could lead to."""
+    for name in ("setup.py", "README.md"):
+        shutil.copy2(ROOT / name, tmp_path)
+    (tmp_path / "spacy_elmo").mkdir()
+    shutil.copy2(ROOT / "spacy_elmo" / "__init__.py", tmp_path / "spacy_elmo")
+    address = "https://example.org/elmo"
+    told = (ROOT / "pyproject.toml").read_text("utf8")
+    told, n_places = re.subn(r'^address = ".*"$', f'address = "{address}/"', told, flags=re.M)
+    assert n_places == 1
+    (tmp_path / "pyproject.toml").write_text(told, "utf8")
+    command = [sys.executable, "setup.py", "-q", "egg_info"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    info = (tmp_path / "spacy_elmo.egg-info" / "PKG-INFO").read_text("utf8")
+    found = Parser().parsestr(info)
+    assert address in (found["Home-page"], *found.get_all("Project-URL", []))
+    targets = re.findall(r"\]\(([^)]*)\)", found.get_payload())
+    assert len(targets) > 20
+    assert [target for target in targets if not target.startswith("https://")] == []
+    assert f"{address}/raw/main/docs/bank.svg" in targets
+    ours = [target for target in targets if target.startswith(f"{address}/blob/main/")]
+    for target in ours:
+        path = target.removeprefix(f"{address}/blob/main/").partition("#")[0]
+        assert (ROOT / path).exists(), target
+
+
 def test_the_pinned_versions_are_ones_the_metadata_allows(metadata):
     lines = (ROOT / "constraints.txt").read_text("utf8").splitlines()
     pins = dict(line.lower().split("==") for line in lines if "==" in line)
@@ -148,9 +192,11 @@ def test_the_pinned_versions_are_ones_the_metadata_allows(metadata):
 
 def test_the_make_targets_install_only_pinned_tools():
     pins = (ROOT / "constraints.txt").read_text("utf8")
-    tools = re.search(r"^TEST_TOOLS = (.*)$", (ROOT / "Makefile").read_text("utf8"), re.M)
-    assert tools is not None
-    for tool in ["setuptools", "wheel", *tools[1].split()]:
+    tools = re.findall(
+        r"^(?:TEST|WHEEL)_TOOLS = (.*)$", (ROOT / "Makefile").read_text("utf8"), re.M
+    )
+    assert len(tools) == 2
+    for tool in ["setuptools", "wheel", *" ".join(tools).split()]:
         assert re.search(rf"^{re.escape(tool)}==", pins, re.M), tool
 
 
@@ -195,6 +241,19 @@ def test_the_wheel_has_the_kernels_where_they_can_be_compiled(wheel, tmp_path):
     result = python(ENCODE, str(tmp_path / "site"), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("(3, 2, 8) baseline")
+
+
+@pytest.mark.soak
+def test_the_wheel_runs_the_readmes_first_lines(wheel, tmp_path):
+    """What `make wheel` does, but that what is required comes from the environment of the tests."""
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python_of(environment), "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True, timeout=120)
+    (site,) = environment.rglob("site-packages")
+    paths = (path for path in sys.path if path.endswith("site-packages"))
+    (site / "rest.pth").write_text("\n".join(paths) + "\n")
+    run_first_snippet(environment, tmp_path)
 
 
 @pytest.mark.soak

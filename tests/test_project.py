@@ -26,6 +26,7 @@ from weasel.cli.run import project_run
 from weasel.util import load_project_config
 
 from spacy_elmo import BiLM
+from spacy_elmo.formats.front_matter import split_card
 from tests.test_packaging import dist, wheel  # noqa: F401  (fixtures)
 
 ROOT = Path(__file__).parents[1]
@@ -152,6 +153,56 @@ def test_the_package_runs_beside_our_wheel(project: Path, wheel: Path, tmp_path:
     printed = run(python, "-I", "-c", code, cwd=tmp_path).splitlines()
     assert printed[-2].startswith(str(tmp_path / "venv"))
     assert printed[-1].endswith(" (64,) ['elmo', 'tagger']")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_the_package_can_go_to_the_hub(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`spacy huggingface-hub push`, with a folder in the hub's place."""
+    push = pytest.importorskip(
+        "spacy_huggingface_hub.push", reason="spacy-huggingface-hub is not installed"
+    )
+    (package,) = (project / "build" / "smoke" / "packages").glob("*.whl")
+    address, hub = "https://example.org/me/en_elmo_smoke", tmp_path / "hub"
+
+    def upload_folder(*, folder_path: Path, repo_id: str, **others: object) -> str:
+        assert repo_id == "me/en_elmo_smoke"
+        shutil.copytree(folder_path, hub)
+        return f"{address}/tree/main/"
+
+    class Api:
+        def create_repo(self, **others: object) -> None:
+            pass
+
+    monkeypatch.setattr(push, "HfApi", Api)
+    monkeypatch.setattr(push, "whoami", lambda: {"name": "me"})
+    monkeypatch.setattr(push, "upload_folder", upload_folder)
+    wheel_there = "en_elmo_smoke-any-py3-none-any.whl"
+    assert push.push(package) == {
+        "url": address,
+        "whl_url": f"{address}/resolve/main/{wheel_there}",
+    }
+    assert (hub / wheel_there).read_bytes() == package.read_bytes()
+
+    meta = srsly.read_json(hub / "meta.json")
+    assert {"lang", "license", "components", "performance", "labels", "vectors"} <= meta.keys()
+    block, text = split_card((hub / "README.md").read_text("utf8"))
+    told = srsly.yaml_loads(block.strip().strip("-"))
+    assert told["tags"] == ["spacy", "token-classification"]
+    assert told["language"] == ["en"]
+    # What the hub has no identifier for, it does not take.
+    assert told["license"] == "mit" == meta["license"]
+    (results,) = told["model-index"]
+    found = {result["task"]["name"]: result["metrics"][0]["value"] for result in results["results"]}
+    assert found["TAG"] == meta["performance"]["tag_acc"]
+    assert split_card(text) == ("", text)  # spaCy's own text has no second block
+    assert "weights of elmo" in text
+    # The repository is a pipeline too.
+    doc = spacy.load(hub)("The dog sleeps .")
+    assert doc._.elmo_vectors.shape == (4, 64)
+    assert doc[1].tag_
 
 
 def raw_commands() -> dict[str, dict[str, Any]]:

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from spacy_elmo.formats.front_matter import split_card
+
 ROOT = Path(__file__).resolve().parents[2]
 # The page that stands for each: in the repository it is only a link to the file.
 PAGES = {
@@ -22,6 +24,7 @@ def read(app: Any, docname: str, content: list[str]) -> None:
     text = content[0]
     if docname in PAGES:
         text = (ROOT / PAGES[docname]).read_text(encoding="utf8")
+        _, text = split_card(text)  # metadata of the model, and not of the page
         text = re.sub(r"\]\((?:\.\./)*docs/", "](", text)
     for page, file in PAGES.items():
         text = re.sub(rf"\]\((?:\.\./)?{re.escape(file)}", f"]({page}.md", text)

@@ -87,6 +87,9 @@ class BiLM(LanguageModel):
     def save(self, path: str | Path, *, dtype: str = "float32") -> None:
         """Write the weights.
 
+        A native directory without a model card gets the stub of one: sizes, and what is not known.
+        A card that is there stays; beside other weights, it says so from then on.
+
         Args:
             path: One that ends in .hdf5 or .h5 becomes an HDF5 file with its options file beside
                 it, any other a native directory.
@@ -95,7 +98,7 @@ class BiLM(LanguageModel):
         """
         from spacy_elmo.formats import save
 
-        save(self, path, dtype=dtype)
+        save(self, path, dtype=dtype, card=True)
 
     @property
     def initial_state(self) -> str:

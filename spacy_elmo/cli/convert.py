@@ -46,6 +46,7 @@ def convert(
     from wasabi import msg
 
     from spacy_elmo.formats import load, papers_of, save
+    from spacy_elmo.formats.cards import write_stub
     from spacy_elmo.formats.generation import edits_are_meant
     from spacy_elmo.formats.loading import check_target, resolve
     from spacy_elmo.formats.papers import read_papers, remove_papers, write_papers
@@ -71,6 +72,7 @@ def convert(
     if of_another:  # its card and licences do not hold for what is there now
         remove_papers(target)
     write_papers(target, papers, replace=of_another)
+    write_stub(lm, target, dtype)
     msg.good(f"Read {read}, {lm.read_as}, and wrote {target}")
 
 

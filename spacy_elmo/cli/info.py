@@ -54,6 +54,7 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
     from spacy_elmo.catalogue import downloaded, how_to_get, models
     from spacy_elmo.catalogue.record import rows_of
     from spacy_elmo.formats import load, papers_of
+    from spacy_elmo.formats.front_matter import split_card
     from spacy_elmo.formats.papers import licences
 
     if weights in models() and not Path(weights).exists() and downloaded(weights) is None:
@@ -69,7 +70,8 @@ def show(weights: str, options: Path | None, vocab: Path | None, card: bool) -> 
         typer.echo(f"\n{mix_lines(mix)}")
     found = find_card(weights)
     if found is not None:
-        typer.echo(f"\n{found.read_text('utf-8-sig')}" if card else f"\nCard: {found}")
+        _, text = split_card(found.read_text("utf-8-sig"))
+        typer.echo(f"\n{text}" if card else f"\nCard: {found}")
     elif card:
         typer.echo(f"\nNo card ({CARD}) beside these weights.")
 

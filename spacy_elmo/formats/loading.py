@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -97,7 +98,7 @@ def load(
     return lm
 
 
-def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
+def save(lm: BiLM, path: str | Path, *, dtype: str = "float32", card: bool = False) -> None:
     """Write weights: completely, or not at all.
 
     Args:
@@ -106,6 +107,7 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
             any other a native directory.
         dtype: "float32", exact to the bit, or "float16" for a native directory of half the size,
             the form of packaged models.
+        card: Whether a native directory without a card gets a stub of one.
 
     Raises:
         WeightsError: If something else is in the way, the weights are not finite (in `dtype`), or
@@ -115,6 +117,8 @@ def save(lm: BiLM, path: str | Path, *, dtype: str = "float32") -> None:
     check_target(path)
     writers = _writers()
     write = writers.get(path.suffix.lower(), writers[""])
+    if card and write is native.write:
+        write = partial(native.write, card=True)
     try:
         write(lm, path, dtype=dtype)
     except OSError as error:

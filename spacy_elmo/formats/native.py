@@ -10,6 +10,7 @@ versions do not.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from spacy_elmo.errors import WeightsError, problem
 from spacy_elmo.files import new_directory, read_json, write_json
 from spacy_elmo.formats.assemble import assemble, config_of, config_to_store, tensors_to_store
 from spacy_elmo.formats.blocks import Stored, read_tensors
+from spacy_elmo.formats.cards import CARD, is_same_network, is_stub, replaced, stub
 from spacy_elmo.formats.format import Format
 from spacy_elmo.formats.generation import (
     check_belongs,
@@ -106,16 +108,17 @@ def read(
     return lm
 
 
-def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
+def write(lm: BiLM, path: Path, *, dtype: str = "float32", card: bool = False) -> None:
     """Write a native directory. See `Writer`.
 
     An existing directory is replaced if it is native or empty; a model card or other files beside
-    ours stay in it.
+    ours stay in it. A card that was written for other weights says so from then on (`cards.py`).
 
     Args:
         lm: The model.
         path: The directory.
         dtype: Number type of the stored weights, "float32" or "float16".
+        card: Whether a directory without a card gets a stub of one.
 
     Raises:
         WeightsError: For a path that is something else, and for a model that could not be read
@@ -132,7 +135,11 @@ def write(lm: BiLM, path: Path, *, dtype: str = "float32") -> None:
         raise problem(path, what, "Call set_vocabulary first")
     number_type = getattr(torch, dtype)
     network, softmax = tensors_to_store(path, lm, number_type)
-    with new_directory(path, FILES, CONFIG) as aside:
+    text = _card(path, lm, network, dtype, card)
+    own_files = FILES if text is None else FILES | {CARD}
+    with new_directory(path, own_files, CONFIG) as aside:
+        if text is not None:
+            (aside / CARD).write_text(text, "utf8", newline="")
         write_config(aside / CONFIG, config_to_store(lm), lm.task_mixes)
         written = {
             "config": values_digest(read_json(aside / CONFIG)),
@@ -193,6 +200,27 @@ def write_config(path: Path, config: BiLMConfig, mixes: Sequence[TaskMix] = ()) 
     """Write a `config.json`."""
     optional = {TASK_MIXES: [mix.to_dict() for mix in mixes]} if mixes else {}
     write_json(path, {"format": MARKER, "version": VERSION, **config.to_dict(), **optional})
+
+
+def _card(
+    path: Path, lm: BiLM, network: Mapping[str, Tensor], dtype: str, is_wanted: bool
+) -> str | None:
+    """The card that a directory gets with weights; None: what is there, or none, stays."""
+    file = path / CARD
+    if not file.is_file():
+        return stub(lm, dtype) if is_wanted and not os.path.lexists(file) else None
+    try:
+        text = file.read_bytes().decode("utf8")
+    except ValueError:  # no card of ours, and nothing to put a note into
+        return None
+    if is_stub(text):
+        return stub(lm, dtype)
+    names = [name for name, _ in network_tensors(lm.config)]
+    try:
+        is_same = is_same_network(stored_tensors(path / WEIGHTS), network, names)
+    except (SafetensorError, OSError):
+        is_same = False
+    return None if is_same else replaced(text, lm)
 
 
 def _task_mixes(path: Path, config: BiLMConfig) -> tuple[TaskMix, ...]:

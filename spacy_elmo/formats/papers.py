@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from spacy_elmo.files import new_file
+from spacy_elmo.formats.cards import is_stub
+from spacy_elmo.formats.front_matter import below_block, hub_licence, licences_in, split_card
 from spacy_elmo.formats.hdf5.companions import SUFFIXES, companion
 
 # As files are named whatever the case, with any suffix.
@@ -34,7 +36,7 @@ def read_papers(source: Path) -> dict[str, bytes]:
 
     Those of a directory are in it. Those of an HDF5 file lie beside it and bear its name, as its
     options do (`x_README.md` of `x.hdf5`): what else lies there may belong to anything. What cannot
-    be read is left out.
+    be read is left out, and so is a stub of a card: whoever saves the weights makes it anew.
 
     Args:
         source: The path of the weights.
@@ -44,7 +46,9 @@ def read_papers(source: Path) -> dict[str, bytes]:
         for name, path in _candidates(source):
             stem = name.lower().partition(".")[0]
             if stem in NAMES and path.is_file() and path.stat().st_size <= MAX_BYTES:
-                found[name] = path.read_bytes()
+                content = path.read_bytes()
+                if not is_stub(content.decode("utf8", "replace")):
+                    found[name] = content
     except OSError:
         return found
     return found
@@ -61,10 +65,9 @@ def write_papers(
         is_trained: Whether the weights have changed since; the card says so then.
         replace: Whether those that are there already are replaced.
     """
-    note = TRAINED.encode("utf8")
     for name, content in papers.items():
-        if is_trained and name.lower().startswith("readme") and not content.startswith(note):
-            content = note + content
+        if is_trained and name.lower().startswith("readme"):
+            content = _below_block(content, TRAINED)
         path = target / name if target.is_dir() else target.with_name(_prefix(target) + name)
         if replace or not path.exists():
             with new_file(path) as aside:
@@ -86,11 +89,22 @@ def remove_papers(target: Path) -> None:
 def licences(papers: Papers) -> list[str]:
     """Licences that a card and the files beside it name, each once, in their order.
 
+    Those in a card's block of metadata count where the text below has not named them.
+
     >>> licences({"README.md": b"text: Wikipedia, CC BY-SA 4.0; code: MIT", "LICENSE": b"MIT"})
     ['CC BY-SA 4.0', 'MIT']
     """
     texts = [content.decode("utf8", "replace") for content in papers.values()]
-    return list(dict.fromkeys(name for text in texts for name in _LICENCES.findall(text)))
+    found = list(dict.fromkeys(name for text in texts for name in _LICENCES.findall(text)))
+    known = {hub_licence([name]) for name in found}
+    more = [name for text in texts for name in licences_in(split_card(text)[0])]
+    return found + list(dict.fromkeys(name for name in more if hub_licence([name]) not in known))
+
+
+def _below_block(card: bytes, note: str) -> bytes:
+    """A card with a note below its block of metadata, byte for byte as it was elsewhere."""
+    text = below_block(card.decode("utf8", "surrogateescape"), note)
+    return text.encode("utf8", "surrogateescape")
 
 
 def _candidates(source: Path) -> Iterator[tuple[str, Path]]:

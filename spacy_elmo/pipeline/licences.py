@@ -12,8 +12,9 @@ def note_licences(
 ) -> None:
     """Name the weights of a component among the sources of its pipeline.
 
-    Their licences become that of the pipeline too, if it has none yet. Both go into `meta.json`,
-    and with `spacy package` into the package.
+    Their licence becomes that of the pipeline too, if it has none yet, as the hub of Hugging Face
+    writes it: `spacy huggingface-hub push` takes it from there. Several are "other", and stand with
+    the source. Both go into `meta.json`, and with `spacy package` into the package.
 
     Args:
         nlp: The pipeline.
@@ -23,9 +24,11 @@ def note_licences(
     """
     if not papers:
         return
+    from spacy_elmo.formats.front_matter import hub_licence
     from spacy_elmo.formats.papers import licences
 
-    found = ", ".join(licences(papers))
+    names = licences(papers)
+    found = ", ".join(names)
     told = f"weights of {name}: {weights}" + (f" ({found})" if found else "")
     meta = nlp.meta
     sources = list(meta.get("sources") or [])
@@ -38,5 +41,5 @@ def note_licences(
         if not str(each if as_text else each.get("name", "")).startswith(start)
     ]
     meta["sources"] = [*kept, new]
-    if found and not meta.get("license"):
-        meta["license"] = f"{found} (weights of {name}: see {name}/model)"
+    if names and not meta.get("license"):
+        meta["license"] = hub_licence(names)

@@ -181,7 +181,8 @@ def test_licence_and_card_of_a_downloaded_archive(
     nlp.initialize()
     nlp.to_disk(tmp_path / "saved")
     meta = json.loads((tmp_path / "saved/meta.json").read_text("utf8"))
-    assert "CC BY-NC 4.0" in meta["license"]
+    assert meta["license"] == ("cc-by-nc-4.0" if card is None else "other")
+    assert "CC BY-NC 4.0" in meta["sources"][0]["license"]
     run("convert", "packed", str(tmp_path / "native"))
     for folder in (tmp_path / "native", tmp_path / "saved/elmo/model"):
         assert "Licence: CC BY-NC 4.0" in (folder / of_download).read_text("utf8")

@@ -12,6 +12,7 @@ from spacy_elmo.bilm.kernels import loader
 from spacy_elmo.bilm.softmax import Softmax
 from spacy_elmo.cli.app import app
 from spacy_elmo.cli.info import describe
+from spacy_elmo.formats import save
 
 CHAR_CNN = CharCNNConfig(embedding_dim=4, filters=((1, 3), (2, 5)), n_highway=1)
 CHARACTERS = BiLMConfig(lstm_dim=7, projection_dim=6, char_cnn=CHAR_CNN, cell_clip=3.0)
@@ -103,12 +104,15 @@ def test_initial_state_is_what_the_weights_say(tmp_path):
 
 @pytest.mark.parametrize("name", ["model", "weights.hdf5"])
 def test_card(tmp_path, name):
-    BiLM(CHARACTERS).save(tmp_path / name)
+    save(BiLM(CHARACTERS), tmp_path / name)
     assert "No card" in run(tmp_path / name, "--card")
     folder = tmp_path / name if (tmp_path / name).is_dir() else tmp_path
-    (folder / "README.md").write_text("Trained on naught.")
-    assert "Trained on naught." in run(tmp_path / name, "--card")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\nTrained on naught.")
+    printed = run(tmp_path / name, "--card")
+    assert "Trained on naught." in printed
+    assert "license:" not in printed
     printed = run(tmp_path / name)
+    assert ("MIT" in printed) == (name == "model")  # what lies beside a file may belong to others
     assert "Trained on naught." not in printed
     assert str(folder / "README.md") in printed
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from spacy_elmo import BiLM
 from spacy_elmo.cli.app import app
+from spacy_elmo.formats.front_matter import split_card
 from tests.pretraining.small import config, make_corpus, sentences
 
 
@@ -27,7 +28,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     heldout = make_corpus(folder / "heldout", number=50, seed=1).path
     file = folder / "config.json"
     # With resets, so that it reads about as well from every state.
-    made = config(tokens=None, order="text", reset_probability=0.1, data="Made up; public domain.")
+    made = config(tokens=None, order="text", reset_probability=0.1, data="Made up; CC0.")
     file.write_text(json.dumps(made.to_dict()))
     arguments = ("pretrain", corpus, folder / "out", "--config", file, "--heldout", heldout)
     without = _run(*arguments)
@@ -43,7 +44,8 @@ def test_pretrain_leaves_a_model_a_card_and_curves(model: Path) -> None:
     weights = {"config.json", "weights.safetensors", "softmax.safetensors", "vocab.txt"}
     assert names == {*weights, "README.md", "curves.svg", "training"}
     card = (model / "README.md").read_text(encoding="utf8")
-    assert "Made up; public domain." in card
+    assert "Made up; CC0." in card
+    assert "\nlicense: cc0-1.0\nlibrary_name: spacy-elmo\n" in split_card(card)[0]
     assert "8,000 predicted tokens" in card
     assert "| each sentence from the zero state |" in card
     assert "| each sentence from the warm state |" in card

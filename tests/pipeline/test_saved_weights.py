@@ -151,7 +151,7 @@ def test_the_meta_of_a_pipeline_names_the_licences(full: Path, tmp_path: Path) -
         nlp.initialize(lambda: examples)
     nlp.to_disk(tmp_path / "one")
     meta = spacy.load(tmp_path / "one").meta
-    assert meta["license"] == "CC BY-SA 4.0 (weights of elmo: see elmo/model)"
+    assert meta["license"] == "cc-by-sa-4.0"
     told = f"weights of elmo: {full} (CC BY-SA 4.0)"
     assert meta["sources"] == [{"name": told, "url": "", "license": "CC BY-SA 4.0"}]
     nlp.meta.update(license="MIT", sources=["my text"])

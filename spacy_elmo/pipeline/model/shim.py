@@ -195,10 +195,10 @@ class BiLMShim(Shim):
 
     def to_disk(self, path: str | Path) -> None:
         """Write a native directory, with the card and the licences of the weights."""
+        from spacy_elmo.formats import save
         from spacy_elmo.formats.papers import write_papers
 
-        lm = self._to_save()
-        lm.save(Path(path), dtype=self.settings.save_dtype)
+        save(self._to_save(), path, dtype=self.settings.save_dtype)
         write_papers(Path(path), self._papers, is_trained=self._is_trained)
 
     def from_disk(self, path: str | Path) -> BiLMShim:

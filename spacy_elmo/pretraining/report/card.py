@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy_elmo.bilm.bilm import BiLM
-from spacy_elmo.bilm.size import n_parameters
+from spacy_elmo.formats.cards import network_lines
+from spacy_elmo.formats.front_matter import front_matter
+from spacy_elmo.formats.papers import licences
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.perplexity.exact import Perplexity
 
@@ -40,7 +42,7 @@ class TrainingSummary:
 
 
 def write_card(lm: BiLM, config: PretrainConfig, summary: TrainingSummary, name: str) -> str:
-    """The card as Markdown.
+    """The card as Markdown, with the block of metadata that the hub of Hugging Face reads.
 
     Args:
         lm: The trained model.
@@ -48,23 +50,17 @@ def write_card(lm: BiLM, config: PretrainConfig, summary: TrainingSummary, name:
         summary: What else it tells.
         name: Of the model.
     """
-    corpus, sizes = summary.corpus, lm.config
-    count = n_parameters(lm)
+    corpus = summary.corpus
     epochs = summary.tokens / (corpus["n_tokens"] + corpus["n_sentences"])
     lines = [
-        f"# {name}",
+        front_matter(corpus.get("language"), _licences(config, summary)) + f"# {name}",
         "",
         f"A bidirectional language model (ELMo) for {corpus.get('language', 'text')}, trained by "
         "`spacy elmo pretrain`.",
         "",
         "## Network",
         "",
-        f"- {sizes.n_layers} LSTM layers of {sizes.lstm_dim} cells, {_projection(lm)}, "
-        f"{'in both directions' if sizes.bidirectional else 'forward only'}; vectors of "
-        f"{sizes.width} in {sizes.n_outputs} layers",
-        f"- {_token_layer(lm)}",
-        f"- {count / 1e6:.2f} M parameters, and a softmax over {len(lm.vocabulary or []):,} words",
-        f"- initial state: {lm.initial_state}",
+        *network_lines(lm),
         f"- mean vector, which centred similarity subtracts: of {summary.mean_words:,} words of "
         f"the {summary.mean_text} text",
         "",
@@ -90,6 +86,11 @@ def write_card(lm: BiLM, config: PretrainConfig, summary: TrainingSummary, name:
     return "\n".join(lines) + "\n"
 
 
+def _licences(config: PretrainConfig, summary: TrainingSummary) -> list[str]:
+    """The licences that the training config names; none where it cannot name all that hold."""
+    return licences({"data": config.data.encode("utf8")}) if summary.init is None else []
+
+
 def _start(summary: TrainingSummary) -> list[str]:
     if summary.init is None:
         return []
@@ -97,23 +98,6 @@ def _start(summary: TrainingSummary) -> list[str]:
         f"- started from the weights `{summary.init}`, whose own training, text and licences "
         "are not counted below: their card tells of them"
     ]
-
-
-def _projection(lm: BiLM) -> str:
-    if not lm.config.lstm_projection:
-        return "without projection"
-    return f"projected to {lm.config.projection_dim}"
-
-
-def _token_layer(lm: BiLM) -> str:
-    cnn = lm.config.char_cnn
-    if cnn is None:
-        return f"word input: an embedding of {lm.config.n_words:,} words"
-    filters = ", ".join(f"{number} of width {width}" for width, number in cnn.filters)
-    return (
-        f"characters of {cnn.embedding_dim}, filters ({cnn.activation}) {filters}; "
-        f"{cnn.n_highway} highway layer(s)"
-    )
 
 
 def _perplexities(summary: TrainingSummary) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.errors import CheckpointError, TrainingError
+from spacy_elmo.formats.front_matter import split_card
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.pretrain import pretrain
@@ -254,7 +255,9 @@ def test_going_on_from_other_weights_is_an_error(corpus: Corpus, tmp_path: Path)
         assert _train(corpus, tmp_path / name, config(tokens=80))
     out = tmp_path / "out"
     assert _train(corpus, out, config(tokens=80), init=tmp_path / "first")
-    assert "started from the weights `first`" in (out / "README.md").read_text("utf8")
+    card = (out / "README.md").read_text("utf8")
+    assert "started from the weights `first`" in card
+    assert "license:" not in split_card(card)[0]  # the licences of `first` hold, too
     means = [BiLM.from_pretrained(folder).mean_layers for folder in (tmp_path / "first", out)]
     assert means[0] is not None
     assert means[1] is not None  # of its own, not that of the weights it started from
@@ -317,7 +320,7 @@ def test_where_the_model_goes(
     assert _train(corpus, out, config(tokens=80))
     names = {path.name for path in real.iterdir()}
     assert {"config.json", "weights.safetensors", "README.md", "training"} < names
-    assert (real / "README.md").read_text("utf8").startswith("# model")
+    assert "\n# model\n" in (real / "README.md").read_text("utf8")
     assert [path.name for path in real.parent.iterdir()] == ["model"]
 
 
