@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,20 @@ def fill(folder: Path) -> None:
                 Doc(nlp.vocab, words=words, tags=tags, ents=["O"] * (len(words) - 1) + ["B-END"])
             )
         docs.to_disk(folder / f"{name}.spacy")
+        (folder / f"{name}.conllu").write_text("\n".join(_conllu()), encoding="utf8")
+    (folder / "adapt.json").write_text('{"learning_rate": 0.0006, "order": "shuffled"}', "utf8")
     (folder / "text.txt").write_text("\n".join(SENTENCES * 20), encoding="utf8")
     (folder / "heldout.txt").write_text("\n".join(SENTENCES), encoding="utf8")
     (folder / "configs").mkdir()
     shutil.copy(ROOT / "configs/pretrain_smoke.json", folder / "configs/pretrain_en_sm.json")
+
+
+def _conllu() -> Iterator[str]:
+    """The tagged sentences, each a tree in which all words hang on the first."""
+    for text, tags in zip(SENTENCES, TAGS, strict=False):
+        for number, (word, tag) in enumerate(zip(text.split(), tags, strict=True), 1):
+            relation = "root" if number == 1 else "dep"
+            head = 0 if number == 1 else 1
+            yield f"{number}\t{word}\t{word}\tX\t{tag}\t_\t{head}\t{relation}\t_\t_"
+        yield ""
+    yield ""

@@ -16,7 +16,7 @@ import torch
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.pretraining.config import RECIPES, PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
-from spacy_elmo.pretraining.perplexity.exact import sentence_perplexity
+from spacy_elmo.pretraining.perplexity.exact import running_perplexity, sentence_perplexity
 from spacy_elmo.pretraining.pretrain import pretrain
 from spacy_elmo.pretraining.report.log import Log, read_log
 from spacy_elmo.pretraining.report.progress import Progress
@@ -73,6 +73,10 @@ def test_held_out_perplexity_falls(
     measured = [entry for entry in read_log(tmp_path / "log.jsonl") if "heldout" in entry]
     assert measured[-1]["heldout_average"] == pytest.approx(after, abs=1e-3)
     assert measured[-1]["tokens"] == trainer.training.tokens >= 8000
+    if made.carry_state:  # from where the rows of the training have come to
+        start = trainer.training.mean_state()
+        assert start.c.abs().max() > 0
+        assert running_perplexity(lm, heldout, start=start) == measured_now.perplexity
 
 
 def test_what_it_leaves_loads_everywhere(corpus: Corpus, heldout: Corpus, tmp_path: Path) -> None:

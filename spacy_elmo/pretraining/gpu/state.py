@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.characters import PADDING
+from spacy_elmo.bilm.state import State
 from spacy_elmo.errors import CheckpointError, TrainingError
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -199,6 +200,14 @@ class DeviceTraining:
         self.step += 1
         self.tokens += batch.n_positions
         return step.losses.clone(), step.norm.clone()
+
+    def mean_state(self) -> State:
+        """The mean over the rows of the states that they have reached: one row."""
+        h, c = (
+            part.float().mean(dim=2, keepdim=True).transpose(0, 1)
+            for part in (self.device_step.h, self.device_step.c)
+        )
+        return State(h, c)
 
     def _check_room(self) -> None:
         missing = int(self.device_step.distinct.missing)

@@ -18,6 +18,7 @@ from torch import Tensor
 from spacy_elmo.bilm.batching import batched
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.scoring.output_layer import check_can_score
+from spacy_elmo.bilm.state import State
 from spacy_elmo.pretraining.batches.packed import DIRECTIONS, read_symbols
 from spacy_elmo.pretraining.batches.running import TextPositions, token_inputs
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -127,6 +128,7 @@ def running_perplexity(
     lm: BiLM,
     corpus: Corpus,
     *,
+    start: State | None = None,
     max_tokens: int | None = None,
     n_rows: int = 64,
     n_steps: int = 32,
@@ -137,6 +139,10 @@ def running_perplexity(
     Args:
         lm: A model with a softmax.
         corpus: The text, its targets numbered by the model's vocabulary.
+        start: State of one row that every row begins with; None: the warm state where one is
+            stored with the model, else zero. Where a training never reset its state, some cells
+            hold for good what they came to hold in it: from zero such a model does not get there
+            within a thousand words.
         max_tokens: Measure about so many, spread over the text; None: all.
         n_rows: Readers at most; a short text has fewer.
         n_steps: Positions computed at once.
@@ -154,7 +160,7 @@ def running_perplexity(
     if max_tokens is not None:
         lengths = lengths.clip(max=-(-max_tokens // n_rows))
     sums = _Sums(lm)
-    states = [LayerStates.zero(lm, n_rows) for _ in range(lm.config.n_directions)]
+    states = _rows_of(_start(lm) if start is None else start, n_rows)
     for first in range(0, int(lengths.max()), n_steps):
         check()
         steps = np.arange(first, min(first + n_steps, int(lengths.max())))[:, None]
@@ -172,6 +178,19 @@ def running_perplexity(
             targets = torch.from_numpy(words.reshape(-1)).to(lm.device)[inside]
             sums.add(direction, full_loss(lm.softmax, hidden[inside], targets), targets)
     return sums.result()
+
+
+def _start(lm: BiLM) -> State:
+    return lm.start("zero" if lm.initial_h is None else "warm", 1)
+
+
+def _rows_of(state: State, n_rows: int) -> list[LayerStates]:
+    """The state of one row for many, by direction and as the trainer lays it out."""
+    h, c = (
+        part[:, :, 0, :, None].expand(-1, -1, -1, n_rows).unbind(dim=1)
+        for part in (state.h, state.c)
+    )
+    return [LayerStates(*(part.contiguous() for part in pair)) for pair in zip(h, c, strict=True)]
 
 
 def some_sentences(corpus: Corpus, max_tokens: int | None = None) -> Iterator[list[str]]:

@@ -148,7 +148,8 @@ class Finish:
     def _as_in_training(self) -> Perplexity:
         assert self.heldout is not None
         lm, config = self.training.lm, self.training.config
-        return heldout_perplexity(lm, config, self.heldout, self.interrupt)
+        start = self.training.mean_state()
+        return heldout_perplexity(lm, config, self.heldout, self.interrupt, start=start)
 
     def _sentences(self, initial_state: str) -> Perplexity:
         assert self.heldout is not None

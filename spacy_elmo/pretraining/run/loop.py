@@ -144,7 +144,12 @@ class Trainer:
         try:
             with _threads(self.n_threads):
                 found = heldout_perplexity(
-                    training.lm, self.config, self.heldout, self.interrupt, max_tokens
+                    training.lm,
+                    self.config,
+                    self.heldout,
+                    self.interrupt,
+                    max_tokens,
+                    training.mean_state(),
                 )
         except Interrupted:  # the loop will see to it
             return

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.state import State
 from spacy_elmo.pretraining.config import PretrainConfig
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.run.checkpoint import Checkpoint
@@ -60,6 +61,10 @@ class TrainingState(Protocol):
     @property
     def share(self) -> float:
         """How much of the budget is used up."""
+        ...
+
+    def mean_state(self) -> State:
+        """The mean over the rows of the states that they have reached: one row."""
         ...
 
     def rate(self, share: float) -> float:

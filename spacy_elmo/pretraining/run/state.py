@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spacy_elmo.bilm.bilm import BiLM
+from spacy_elmo.bilm.state import State
 from spacy_elmo.errors import CheckpointError, DamagedCheckpoint
 from spacy_elmo.pretraining.batches.batches import Batches, TrainingBatch
 from spacy_elmo.pretraining.batches.running import TextPositions
@@ -118,6 +119,14 @@ class Training:
         self.step += 1
         self.tokens += batch.n_positions
         return gradients.losses, norm
+
+    def mean_state(self) -> State:
+        """The mean over the rows of this process of the states that they have reached: one row."""
+        h, c = (
+            torch.stack([part.mean(dim=2) for part in parts], dim=1).unsqueeze(2)
+            for parts in ([each.h for each in self.states], [each.c for each in self.states])
+        )
+        return State(h, c)
 
     def _combine(self, gradients: StepGradients) -> Tensor:
         """Add up the processes' gradients and clip them in place; their norm before is returned."""

@@ -11,6 +11,7 @@ import torch
 
 from spacy_elmo.bilm.bilm import BiLM
 from spacy_elmo.bilm.scoring.output_layer import check_can_score
+from spacy_elmo.bilm.state import State
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.perplexity.exact import (
     Perplexity,
@@ -76,23 +77,27 @@ def test_sentences_from_the_initial_state(bidirectional: bool, state: str, corpu
     assert lm.initial_state == "carry"
 
 
-def test_running_text_carries_the_state(corpus: Corpus) -> None:
+@pytest.mark.parametrize("state", ["zero", "warm", "given"])
+def test_running_text_carries_the_state(corpus: Corpus, state: str) -> None:
     """One row over the whole text, forward: as one sentence after the other with carried state,
-    but `</S>` is never read (as in training)."""
+    but `</S>` is never read (as in training). It begins with the warm state where there is one."""
     lm = _model(corpus, bidirectional=False)
     assert lm.softmax is not None
-    found = running_perplexity(lm, corpus, n_rows=1, n_steps=7)
-    h = c = None
+    start = lm.start("zero", 1)
+    if state == "warm":
+        lm.warm_up([line.split() for line in sentences(10, seed=5)])
+        start = lm.start("warm", 1)
+    elif state == "given":
+        start = State(torch.randn_like(start.h), torch.randn_like(start.c))
+    given = start if state == "given" else None
+    found = running_perplexity(lm, corpus, n_rows=1, n_steps=7, start=given)
+    h, c = start.h[:, 0].clone(), start.c[:, 0].clone()
     losses = []
     for number in range(len(corpus)):
         types = corpus.sentence(number).tolist()
         words = ["<S>", *(corpus.types[k] for k in types)]
         targets = [*corpus.word_of_type[types].tolist(), EOS]
         values = lm.token_encoder(lm.token_encoder.word_ids(words))
-        config = lm.config
-        if h is None:
-            h = torch.zeros(config.n_layers, 1, config.projection_dim)
-            c = torch.zeros(config.n_layers, 1, config.lstm_dim)
         with torch.no_grad():
             for k, layer in enumerate(lm.forward_layers):
                 result, h[k], c[k] = layer(values, [1] * len(words), h[k].clone(), c[k].clone())
