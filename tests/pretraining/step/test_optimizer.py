@@ -225,7 +225,9 @@ def test_what_decays(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "moments"), [(ADAMW, {"mean", "square"}), (ADAGRADS[0], {"square"})], ids=str
+    ("values", "moments"),
+    [(ADAMW, {"mean", "square"}), (ADAGRADS[0], {"square"})],
+    ids=["adamw", "adagrad"],  # the text of a set is another one in each process
 )
 def test_checkpoints_name_the_moments_as_ever(values: dict[str, Any], moments: set[str]) -> None:
     """Whatever PyTorch calls them: checkpoints of any version are read by any other."""
