@@ -68,8 +68,8 @@ def test_stopped_in_a_phase(
     measured = []
     as_it_is = finish.heldout_perplexity
 
-    def counted(*arguments: Any) -> Perplexity:
-        found = as_it_is(*arguments)
+    def counted(*arguments: Any, **named: Any) -> Perplexity:
+        found = as_it_is(*arguments, **named)
         measured.append(found)
         return found
 
