@@ -41,6 +41,8 @@ WHEEL_TOOLS = build twine
 GPU_PYTHON ?= python3
 GPU_SECONDS ?= 480
 GPU_CONFIG ?= configs/pretrain_en_md.json
+# Weights to start from; none: random ones.
+GPU_INIT ?=
 GPU_PARTS ?= build/gpu/parts
 GPU_WORK ?= build/gpu/work
 GPU_OUT ?= build/gpu/en_elmo_md
@@ -101,7 +103,7 @@ gpu-bench:
 
 gpu-train:
 	$(GPU_PYTHON) -m spacy_elmo.pretraining.gpu train $(GPU_PARTS) $(GPU_WORK) $(GPU_OUT) \
-		--config $(GPU_CONFIG) --seconds $(GPU_SECONDS)
+		--config $(GPU_CONFIG) --seconds $(GPU_SECONDS) $(if $(GPU_INIT),--init $(GPU_INIT))
 
 gpu-pack: $(VENV)/.installed
 	$(BIN)/python -m spacy_elmo.pretraining.gpu pack $(CORPUS) $(GPU_PARTS) --heldout $(HELDOUT)

@@ -22,7 +22,7 @@ from spacy_elmo.pretraining.gpu.state import DeviceTraining
 from spacy_elmo.pretraining.run.distributed import Group
 
 FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 256))
-SIZES = ((1024, 4096), (1024, 2048), (512, 4096))  # cells, rows
+SIZES = ((1024, 4096), (1024, 1024), (1024, 512), (512, 1024), (512, 512))  # cells, rows
 
 
 def config_of(n_cells: int, n_rows: int, *, n_negatives: int = 8192) -> PretrainConfig:

@@ -45,7 +45,13 @@ def pack(corpus: Path, heldout: Path | None, parts: Path) -> None:
 
 
 def train(
-    parts: Path, work: Path, out: Path, config: PretrainConfig, seconds: float, device: str | None
+    parts: Path,
+    work: Path,
+    out: Path,
+    config: PretrainConfig,
+    seconds: float,
+    device: str | None = None,
+    init: Path | None = None,
 ) -> int:
     """Train on the parts that are there, for so many seconds in all; go on if it was begun.
 
@@ -56,6 +62,7 @@ def train(
         config: The training config; its budget is replaced.
         seconds: From now to the end, the last phases included.
         device: "cpu" or "cuda"; None: a GPU if there is one.
+        init: Weights to start from; None: random ones.
 
     Returns:
         The number of the signal that stopped it; 0: none did.
@@ -95,7 +102,9 @@ def train(
         seconds=max(1.0, left),
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
-    return stopped_by(corpus, model, config, heldout=heldout, device=device, progress=watch)
+    return stopped_by(
+        corpus, model, config, heldout=heldout, init=init, device=device, progress=watch
+    )
 
 
 def _model_of(path: Path, corpus: Path) -> BiLM:
@@ -128,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--config", type=Path, required=True, help="JSON file")
     training.add_argument("--seconds", type=float, required=True, help="time for all of it")
     training.add_argument("--device", choices=("cpu", "cuda"))
+    training.add_argument("--init", type=Path, help="weights to start from (default: random ones)")
     unpacking = commands.add_parser("unpack", help="pieces of weights to a native directory")
     unpacking.add_argument("pieces", type=Path, nargs="+", help="NAME.tar.00 and so on")
     unpacking.add_argument("model", type=Path, help="folder to write")
@@ -144,7 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             join_folder(given.pieces, given.model)
         else:
             config = PretrainConfig.from_file(given.config)
-            signal = train(given.parts, given.work, given.out, config, given.seconds, given.device)
+            places = given.parts, given.work, given.out
+            signal = train(*places, config, given.seconds, given.device, given.init)
             return 128 + signal if signal else 0
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from spacy_elmo.bilm import BiLM
+from spacy_elmo.bilm.config import BiLMConfig
 from spacy_elmo.errors import CorpusError
 from spacy_elmo.formats import save
 from spacy_elmo.pretraining.corpus.corpus import Corpus
@@ -29,6 +30,7 @@ from spacy_elmo.pretraining.run.distributed import Group
 from spacy_elmo.pretraining.run.events import CheckpointWritten, Measured, Step
 from spacy_elmo.pretraining.run.finish import Results
 from spacy_elmo.pretraining.run.loop import Trainer
+from spacy_elmo.pretraining.step.language_model import new_model
 from tests.pretraining.small import MODEL, config, make_corpus
 
 
@@ -176,6 +178,24 @@ def test_the_loop_runs_it(lent: Path, tmp_path: Path) -> None:
     assert measured
     assert all(value < 25 for value in measured)  # 28 words
     assert BiLM.from_pretrained(tmp_path / "model").mean_layers is not None
+
+
+def test_it_starts_from_weights(lent: Path, tmp_path: Path) -> None:
+    """With a rate of zero, what comes back is what was given."""
+    lm = new_model(BiLMConfig.from_dict(MODEL), Corpus(lent / "train/corpus").vocabulary, seed=5)
+    save(lm, tmp_path / "first", dtype="float16")
+    still = json.loads((lent / "config.json").read_text()) | {"learning_rate": 0.0}
+    (tmp_path / "still.json").write_text(json.dumps(still))
+    given = [*map(str, (lent / "parts", tmp_path / "work", tmp_path / "out", "--config"))]
+    given += [str(tmp_path / "still.json"), "--seconds", "1", "--init", str(tmp_path / "first")]
+    assert main(["train", *given]) == 0
+    join_folder(list((tmp_path / "out").iterdir()), tmp_path / "joined")
+    found, wanted = (
+        BiLM.from_pretrained(tmp_path / name).state_dict() for name in ("joined", "first")
+    )
+    for name in wanted:
+        assert torch.equal(found[name], wanted[name]), name
+    assert "first" in (tmp_path / "joined/README.md").read_text("utf8")
 
 
 def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
