@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, distributed
 
+from spacy_elmo.pretraining.run.rendezvous import fresh_store
+
 
 def usable_device(name: str | None) -> str:
     """A device to compute on; None: a GPU if there is one.
@@ -50,6 +52,7 @@ class Group:
 
         Raises:
             ValueError: For another device, and for "cuda" where there is none.
+            TrainingError: If the other processes do not come.
         """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         kind = usable_device(device)
@@ -58,9 +61,11 @@ class Group:
             torch.cuda.set_device(kind)
         if world == 1:
             return cls(device=kind)
+        store, rank, world = fresh_store()
         # gloo moves what stands in the host's memory (decisions, states), NCCL the gradients.
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if "cuda" in kind else "gloo")
-        return cls(distributed.get_rank(), world, kind)
+        backend = "cpu:gloo,cuda:nccl" if "cuda" in kind else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
+        return cls(rank, world, kind)
 
     @property
     def leads(self) -> bool:
