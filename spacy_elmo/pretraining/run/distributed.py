@@ -12,8 +12,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, distributed
 
-from spacy_elmo.pretraining.run.rendezvous import fresh_store
-
 
 def usable_device(name: str | None) -> str:
     """A device to compute on; None: a GPU if there is one.
@@ -61,6 +59,9 @@ class Group:
             torch.cuda.set_device(kind)
         if world == 1:
             return cls(device=kind)
+        # Not above: there are builds of PyTorch without all this.
+        from spacy_elmo.pretraining.run.rendezvous import fresh_store
+
         store, rank, world = fresh_store()
         # gloo moves what stands in the host's memory (decisions, states), NCCL the gradients.
         backend = "cpu:gloo,cuda:nccl" if "cuda" in kind else "gloo"

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import timedelta
 from uuid import uuid4
 
+from torch.distributed import DistError
+from torch.distributed.constants import default_pg_timeout
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from spacy_elmo.errors import TrainingError
 
-SECONDS = 300.0
+SECONDS = default_pg_timeout.total_seconds()  # as long as PyTorch's own rendezvous waits
 _PAUSE = 0.02
 _GROUP = "spacy_elmo/group"
 
@@ -28,18 +31,26 @@ def fresh_store() -> tuple[Store, int, int]:
         The store, the number of this process, and how many there are.
 
     Raises:
-        TrainingError: If not all processes have come within `SECONDS`.
+        TrainingError: If not all processes have come within `SECONDS`, or the store is gone.
     """
-    store, rank, world = next(rendezvous("env://"))
-    return PrefixStore(agree_on_prefix(store, rank, world), store), rank, world
+    try:
+        store, rank, world = next(rendezvous("env://", timeout=timedelta(seconds=SECONDS)))
+        if rank == 0:
+            # With this key the processes of NCCL tell each other of an error, whatever the prefix
+            # (`kStoreDumpKey` in ProcessGroupNCCL.hpp): left by an earlier start it ends this one.
+            store.delete_key("exception_dump")
+        return PrefixStore(agree_on_prefix(store, rank, world), store), rank, world
+    except DistError as error:
+        raise TrainingError(f"the processes do not find each other: {error}") from error
 
 
 def agree_on_prefix(store: Store, rank: int, world: int, seconds: float = SECONDS) -> str:
     """A name that these processes share, and none before them.
 
     Every process says in the store who it is. The first one tells all whom it has seen there, again
-    and again, until each has found itself among these and said so: what is left of an earlier
-    start names others.
+    and again; who finds itself among these says so; and when all have, the first one says that it
+    holds. What is left of earlier starts names others, and a first one that gave up has said
+    nothing.
 
     Args:
         store: The same in all processes; may hold what earlier calls left.
@@ -53,25 +64,33 @@ def agree_on_prefix(store: Store, rank: int, world: int, seconds: float = SECOND
     me = uuid4().hex
     deadline = time.monotonic() + seconds
     store.set(_place(rank), me)
-    others = range(1, world)
+    places = [_place(other) for other in range(1, world)]
     while True:
-        if rank == 0:
-            if store.check([_place(other) for other in others]):
-                seen = [store.get(_place(other)).decode() for other in others]
-                store.set(_GROUP, json.dumps([me, *seen]))
-            if store.check([f"{me}/{other}" for other in others]):
+        if rank > 0:
+            group = _group(store, _GROUP)
+            if group[rank : rank + 1] == [me]:
+                store.set(f"{group[0]}/{me}", "")
+                if _group(store, f"{group[0]}/holds")[rank : rank + 1] == [me]:
+                    return group[0]
+        elif store.check(places):
+            seen = [store.get(place).decode() for place in places]
+            told = json.dumps([me, *seen])
+            store.set(_GROUP, told)
+            if store.check([f"{me}/{other}" for other in seen]):
+                store.set(f"{me}/holds", told)
                 return me
-        elif store.check([_GROUP]):
-            group: list[str] = json.loads(store.get(_GROUP))
-            if len(group) == world and group[rank] == me:
-                store.set(f"{group[0]}/{rank}", "")
-                return group[0]
         if time.monotonic() > deadline:
             raise TrainingError(
                 f"process {rank} of {world} has not met all others within {seconds:.0f} seconds: "
                 "see what the others say; torchrun may start them again"
             )
         time.sleep(_PAUSE)
+
+
+def _group(store: Store, key: str) -> list[str]:
+    """The processes that a key names, by their numbers; none where there is no such key."""
+    named: list[str] = json.loads(store.get(key)) if store.check([key]) else []
+    return named
 
 
 def _place(rank: int) -> str:
