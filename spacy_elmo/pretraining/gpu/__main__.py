@@ -1,4 +1,4 @@
-"""``python -m spacy_elmo.pretraining.gpu``: a pretraining on a machine lent for some minutes.
+"""``python -m spacy_elmo.pretraining.gpu``: a pretraining on a machine rented for some minutes.
 
 `pack` writes a prepared corpus into parts that can be sent there, `train` trains there for a given
 time, and `unpack` puts together the weights that were sent back.

@@ -1,4 +1,4 @@
-"""From parts of a corpus to pieces of weights and back: what a machine lent for minutes does."""
+"""From parts of a corpus to pieces of weights and back: what a machine rented for minutes does."""
 
 import json
 import signal
@@ -86,9 +86,9 @@ def test_a_folder_in_pieces(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def lent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the parts of a corpus and a config."""
-    folder = tmp_path_factory.mktemp("lent")
+    folder = tmp_path_factory.mktemp("rented")
     make_corpus(folder / "train", 400)
     make_corpus(folder / "heldout", 60, seed=1, vocabulary=folder / "train/corpus/vocab.txt")
     given = [str(folder / name) for name in ("train/corpus", "parts", "heldout/corpus")]
@@ -113,9 +113,9 @@ def command(folder: Path, out: Path, seconds: float) -> list[str]:
 
 
 @pytest.mark.soak
-def test_a_training_for_some_seconds(lent: Path, tmp_path: Path) -> None:
+def test_a_training_for_some_seconds(rented: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny_model"
-    done = subprocess.run(command(lent, out, 34), capture_output=True, text=True, timeout=250)
+    done = subprocess.run(command(rented, out, 34), capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     pieces = sorted(out.iterdir())
     assert [path.name for path in pieces] == ["tiny_model.tar.00"]
@@ -129,13 +129,13 @@ def test_a_training_for_some_seconds(lent: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_killed_it_has_left_weights(lent: Path, tmp_path: Path) -> None:
+def test_killed_it_has_left_weights(rented: Path, tmp_path: Path) -> None:
     out = tmp_path / "tiny_model"
     code = (
         "import sys; import spacy_elmo.pretraining.gpu.__main__ as m; m.CHECKPOINT_SECONDS = 0.5;"
         "sys.exit(m.main(sys.argv[1:]))"
     )
-    given = [sys.executable, "-c", code, *command(lent, out, 600)[3:]]
+    given = [sys.executable, "-c", code, *command(rented, out, 600)[3:]]
     running = subprocess.Popen(given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (out.is_dir() and list(out.glob("*.tar.00"))) and time.monotonic() < deadline:
@@ -148,10 +148,10 @@ def test_killed_it_has_left_weights(lent: Path, tmp_path: Path) -> None:
     assert np.isfinite(lm.encode([["the", "cat"]])[0]).all()
 
 
-def test_the_loop_runs_it(lent: Path, tmp_path: Path) -> None:
+def test_the_loop_runs_it(rented: Path, tmp_path: Path) -> None:
     """The captured training behind the loop: events, checkpoints, the last phases."""
-    corpus = Corpus(lent / "train/corpus")
-    heldout = Corpus(lent / "heldout/corpus", corpus.vocabulary)
+    corpus = Corpus(rented / "train/corpus")
+    heldout = Corpus(rented / "heldout/corpus", corpus.vocabulary)
     made = config(batch_size=8, tokens=4000, dropout=0.1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -180,13 +180,13 @@ def test_the_loop_runs_it(lent: Path, tmp_path: Path) -> None:
     assert BiLM.from_pretrained(tmp_path / "model").mean_layers is not None
 
 
-def test_it_starts_from_weights(lent: Path, tmp_path: Path) -> None:
+def test_it_starts_from_weights(rented: Path, tmp_path: Path) -> None:
     """With a rate of zero, what comes back is what was given."""
-    lm = new_model(BiLMConfig.from_dict(MODEL), Corpus(lent / "train/corpus").vocabulary, seed=5)
+    lm = new_model(BiLMConfig.from_dict(MODEL), Corpus(rented / "train/corpus").vocabulary, seed=5)
     save(lm, tmp_path / "first", dtype="float16")
-    still = json.loads((lent / "config.json").read_text()) | {"learning_rate": 0.0}
+    still = json.loads((rented / "config.json").read_text()) | {"learning_rate": 0.0}
     (tmp_path / "still.json").write_text(json.dumps(still))
-    given = [*map(str, (lent / "parts", tmp_path / "work", tmp_path / "out", "--config"))]
+    given = [*map(str, (rented / "parts", tmp_path / "work", tmp_path / "out", "--config"))]
     given += [str(tmp_path / "still.json"), "--seconds", "1", "--init", str(tmp_path / "first")]
     assert main(["train", *given]) == 0
     join_folder(list((tmp_path / "out").iterdir()), tmp_path / "joined")
