@@ -36,7 +36,7 @@ class ElmoSettings:
         batch_tokens: Bound of the tokens computed together; None: by memory (128 MB of output).
         type_cache_size: Word types whose context-free vector is kept; None: 65,536.
         precision: Float type of the LSTM layers' products: "float32"; "bfloat16", for processors
-            (AMX) and GPUs that multiply matrices of it, slower elsewhere (vectors are off by 0.3 %
+            (AMX) and GPUs that multiply matrices of it, slower elsewhere (vectors are off by 0.4 %
             of their norm with `en_elmo_sm`); "float16", for a GPU (0.03 %); "auto": bfloat16 where
             there are such units, else float32. Training the language model itself is always done in
             float32.

@@ -19,7 +19,7 @@ from spacy_elmo.pipeline.senses.states import occurrence_states, top_edges, top_
 from spacy_elmo.pipeline.senses.words import Word, forms
 from spacy_elmo.types import Floats
 
-# Of the norm: more than what lower precision does (0.3 %), less than other weights.
+# Of the norm: more than what lower precision does (0.4 %), less than other weights.
 _DRIFT = 0.05
 # Docs whose layers are in memory at once.
 MAX_DOCS = 128
