@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -23,10 +24,12 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
+from spacy_elmo.errors import CorpusError
 from spacy_elmo.pretraining.corpus.corpus import Corpus
 from spacy_elmo.pretraining.corpus.prepare import prepare
 from spacy_elmo.pretraining.corpus.segmentation import Segmenter, Settings
 from spacy_elmo.text import reading
+from spacy_elmo.text.foreign import foreign
 from spacy_elmo.text.reading import Block
 from spacy_elmo.vocabulary import read_words, write_vocabulary
 
@@ -137,6 +140,8 @@ COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK", b"(\xb5/\xfd")
 )
 @example(b"a\x0bb\x0cc\x1cd\xc2\x85e\xe2\x80\xa8f\rg\x00h", 50)
 @example(b"\xef\xbb\xbfa\n\xef\xbb\xbfb", 50)
+@example(b"\x80\x04\x95", 50)
+@example(b"\xef\xbb\xbfGIF8", 50)
 def test_any_bytes(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, max_characters: int
 ) -> None:
@@ -144,6 +149,11 @@ def test_any_bytes(
     # These say that it is text of another encoding, see `test_opening.py`.
     assume(not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)))
     assume(not content.startswith(COMPRESSED))  # and these, that it is compressed
+    other = foreign(content.removeprefix(codecs.BOM_UTF8))
+    if other is not None:
+        with pytest.raises(CorpusError, match=f"is {re.escape(other[0])}"):
+            run(tmp_path_factory.mktemp("bytes"), content, tokenized=True)
+        return
     text = content.decode("utf8", "replace")
     text = "\n".join(line.lstrip("\ufeff") for line in text.split("\n"))
     words = [line.split() for line in text.split("\n")]
