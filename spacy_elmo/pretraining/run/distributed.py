@@ -59,7 +59,7 @@ class Group:
             torch.cuda.set_device(kind)
         if world == 1:
             return cls(device=kind)
-        # Not above: there are builds of PyTorch without all this.
+        # Imported here: some builds of PyTorch have no distributed part, and need none.
         from spacy_elmo.pretraining.run.rendezvous import fresh_store
 
         store, rank, world = fresh_store()

@@ -186,9 +186,9 @@ def test_it_starts_from_weights(rented: Path, tmp_path: Path) -> None:
     save(lm, tmp_path / "first", dtype="float16")
     still = json.loads((rented / "config.json").read_text()) | {"learning_rate": 0.0}
     (tmp_path / "still.json").write_text(json.dumps(still))
-    given = [*map(str, (rented / "parts", tmp_path / "work", tmp_path / "out", "--config"))]
-    given += [str(tmp_path / "still.json"), "--seconds", "1", "--init", str(tmp_path / "first")]
-    assert main(["train", *given]) == 0
+    places = [rented / "parts", tmp_path / "work", tmp_path / "out"]
+    options = ["--config", tmp_path / "still.json", "--seconds", 1, "--init", tmp_path / "first"]
+    assert main(["train", *map(str, places + options)]) == 0
     join_folder(list((tmp_path / "out").iterdir()), tmp_path / "joined")
     found, wanted = (
         BiLM.from_pretrained(tmp_path / name).state_dict() for name in ("joined", "first")
