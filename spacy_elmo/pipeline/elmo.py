@@ -159,7 +159,8 @@ class Elmo(ListenedTo, Predicting, TrainablePipe):  # type: ignore[misc]
             rows = storage.write(doc, self.attribute, vectors, read, **items)
             if settings.context:
                 note_reader(doc, self)
-            storage.trim(doc)  # what another component left on a Doc that was cut since
+            if len(doc.user_data) > 1:  # what another component left on a Doc that was cut since
+                storage.trim(doc)
             if layers is not None:
                 self.shared.hand_over(doc, rows, layers, edges)
             if settings.set_tensor:

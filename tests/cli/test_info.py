@@ -43,7 +43,7 @@ def test_versions():
     assert {"Python", "spacy-elmo", "spacy", "h5py"} <= set(rows)
 
 
-KERNELS = ("LSTM cell", "LSTM training", "Sampled softmax", "Character CNN")
+KERNELS = ("LSTM cell", "LSTM output", "LSTM training", "Sampled softmax", "Character CNN")
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.bilm.inference.tokens import embed_words
+from spacy_elmo.bilm.sentences import word_types
 from spacy_elmo.bilm.token_encoder import CharCNN
 from spacy_elmo.bilm.token_layers import TokenEncoder
 from spacy_elmo.fork_lock import ForkLock
@@ -50,10 +51,21 @@ class TokenCache:
         self._lock = ForkLock(self._forget)
         self._rows: dict[str | bytes, int] = {}
         self._key_bytes = 0
+        # Rows of words as they are written, which need no key: most words of a text.
+        self._rows_of_words: dict[str, int] = {}
         self._table: Tensor | None = None
 
+    def vectors_of_text(self, words: Sequence[str]) -> Tensor:
+        """Vectors of words among which many come again. *Shape:* (n_words, projection_dim)."""
+        with self._lock:
+            known = [row for row in map(self._rows_of_words.get, words) if row is not None]
+            if self._table is not None and len(known) == len(words):
+                return _select(self._table, known)
+        types, numbers = word_types(words)
+        return _select(self.vectors(types), numbers)
+
     def vectors(self, words: Sequence[str]) -> Tensor:
-        """Vectors of words, best of distinct ones. *Shape:* (n_words, projection_dim)."""
+        """Vectors of distinct words. *Shape:* (n_words, projection_dim)."""
         keys = [self.encoder.key(word) for word in words]
         with self._lock:
             new = {key: w for key, w in zip(keys, words, strict=True) if key not in self._rows}
@@ -65,8 +77,19 @@ class TokenCache:
                 new = distinct
             if new or self._table is None:
                 self._table = self._with(new)
-            index = torch.tensor([self._rows[key] for key in keys], dtype=torch.int64)
-            return self._table.index_select(0, index.to(self._table.device))
+            rows = [self._rows[key] for key in keys]
+            self._remember(words, rows)
+            return _select(self._table, rows)
+
+    def _remember(self, words: Sequence[str], rows: Sequence[int]) -> None:
+        """Keep the rows of words as they are written, but for those of unusual length."""
+        if len(words) > self.capacity:
+            return
+        if len(self._rows_of_words) + len(words) > self.capacity:
+            self._rows_of_words.clear()
+        self._rows_of_words.update(
+            (word, row) for word, row in zip(words, rows, strict=True) if len(word) <= KEY_BYTES
+        )
 
     def _has_room(self, new: Mapping[str | bytes, str]) -> bool:
         n_bytes = self._key_bytes + _size(new)
@@ -75,6 +98,7 @@ class TokenCache:
     def _forget(self) -> None:
         self._rows.clear()
         self._key_bytes = 0
+        self._rows_of_words.clear()
         self._table = None
 
     def _with(self, new: Mapping[str | bytes, str]) -> Tensor:
@@ -115,6 +139,11 @@ class TokenCache:
         jobs = [partial(embed, runs[k::2]) for k in range(min(2, len(runs)))]
         run_side_by_side(jobs)
         return vectors
+
+
+def _select(table: Tensor, rows: Sequence[int]) -> Tensor:
+    index = torch.tensor(rows, dtype=torch.int64)
+    return table.index_select(0, index.to(table.device))
 
 
 def _size(keys: Iterable[str | bytes]) -> int:

@@ -27,10 +27,14 @@ from spacy_elmo.bilm.inference.lstm import FastLayer
 from spacy_elmo.bilm.inference.threads import run_side_by_side
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.packing import Packing, pack
-from spacy_elmo.bilm.sentences import word_types
 from spacy_elmo.bilm.state import State
-from spacy_elmo.bilm.walk import walk
 from spacy_elmo.types import Sentence
+
+# With steps of so few rows, and weights of a layer of no more bytes, Python's lock goes from thread
+# to thread more often than it is worth: one direction after the other takes half the time for a
+# text at 512/128, and four fifths for 16. With larger weights it takes as long or longer.
+LITTLE_ROWS = 16
+LITTLE_WEIGHTS = 2**22
 
 
 @dataclass(frozen=True)
@@ -77,18 +81,20 @@ class Engine:
         self.skip = skip
         self.told_not_finite = False  # said once, for these weights
         marks = cache.vectors(cache.encoder.boundaries)
+        one = torch.zeros(1, dtype=torch.int64, device=marks.device)
         self.directions: list[FastDirection] = []
         for d, (name, layers) in enumerate(directions):
             fast = [FastLayer.of(layer, dtype) for layer in layers]
+            outputs = marks.new_empty(len(fast) + 1, 1, marks.shape[1])
+            outputs[0] = marks[d]
             before = FastDirection(name, fast, list(state.h[:, d]), list(state.c[:, d]), [])
-            steps = list(self._walk(before, marks[d : d + 1], [1]))
-            outputs, h, c = ([step[k] for step in steps] for k in range(3))
-            self.directions.append(FastDirection(name, fast, h, c, outputs))
+            h, c = zip(*self._run_layers(before, outputs, one, [1]), strict=True)
+            self.directions.append(FastDirection(name, fast, list(h), list(c), list(outputs[1:])))
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return self.directions[0].layers[0].weight.device
+        return self.directions[0].layers[0].bias.device
 
     @property
     def edges(self) -> Tensor:
@@ -105,47 +111,45 @@ class Engine:
             *Shape:* (n_outputs, n_tokens, width).
         """
         packing = pack([len(words) for words in sentences])
-        types, numbers = word_types(chain.from_iterable(sentences))
-        table = self.cache.vectors(types)
-        tokens = torch.tensor(numbers, dtype=torch.int64)
+        vectors = self.cache.vectors_of_text(list(chain.from_iterable(sentences)))
         n_layers = len(self.directions[0].layers)
-        width = table.shape[1]
-        layers = table.new_empty(n_layers + 1, len(tokens), width * len(self.directions))
-        vectors = table.index_select(0, tokens.to(table.device))
-        for k in range(len(self.directions)):
-            layers[0, :, k * width : (k + 1) * width] = vectors
-
+        n_tokens, width = vectors.shape
+        layers = vectors.new_empty(n_layers + 1, n_tokens, width * len(self.directions))
         jobs = [
             partial(
                 self._run_direction,
                 direction,
                 vectors,
                 packing,
-                layers[1:, :, k * width : (k + 1) * width],
+                layers[..., k * width : (k + 1) * width],
             )
             for k, direction in enumerate(self.directions)
         ]
-        if table.device.type == "cpu":
+        if vectors.device.type == "cpu" and not self._is_little(len(sentences)):
             run_side_by_side(jobs)
         else:
             for job in jobs:
                 job()
         return layers
 
+    def _is_little(self, n_rows: int) -> bool:
+        """Whether steps are so short that two threads spend more on waiting for each other."""
+        weights = self.directions[0].layers[0].n_bytes
+        return n_rows <= LITTLE_ROWS and weights <= LITTLE_WEIGHTS
+
     def _run_direction(
-        self, direction: FastDirection, vectors: Tensor, packing: Packing, out: Tensor
+        self, direction: FastDirection, vectors: Tensor, packing: Packing, layers: Tensor
     ) -> None:
-        rows = torch.from_numpy(packing.rows(direction.name)).to(vectors.device)
-        steps = self._walk(direction, vectors.index_select(0, rows), packing.batch_sizes)
-        for k, (outputs, _, _) in enumerate(steps):
-            out[k].index_copy_(0, rows, outputs)
+        layers[0] = vectors
+        rows = torch.from_numpy(packing.rows(direction.name)).to(layers.device)
+        for _ in self._run_layers(direction, layers, rows, packing.batch_sizes):
+            pass
 
-    def _walk(
-        self, direction: FastDirection, inputs: Tensor, batch_sizes: Sequence[int]
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        def recurrence(
-            layer: FastLayer, inputs: Tensor, h: Tensor, c: Tensor
-        ) -> tuple[Tensor, Tensor, Tensor]:
-            return layer.run(inputs, batch_sizes, h, c)
-
-        return walk(recurrence, direction.layers, inputs, direction.h, direction.c, skip=self.skip)
+    def _run_layers(
+        self, direction: FastDirection, layers: Tensor, rows: Tensor, batch_sizes: Sequence[int]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each layer on the one below it: h and c after it of every row."""
+        parts = zip(direction.layers, direction.h, direction.c, strict=True)
+        for k, (layer, h, c) in enumerate(parts):
+            skip = self.skip and k > 0
+            yield layer.run(layers[k], layers[k + 1], rows, batch_sizes, h, c, add_inputs=skip)

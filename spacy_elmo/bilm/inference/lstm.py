@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spacy_elmo.bilm.inference.product import MANY_WEIGHTS, Product, is_laid_out, product
 from spacy_elmo.bilm.kernels.lstm_cell import lstm_cell
+from spacy_elmo.bilm.kernels.lstm_output import lstm_output
 from spacy_elmo.bilm.lstm import LSTMLayer
 
 # Steps of so few rows spend their time on fetching weights, where these are too many for a
@@ -19,29 +21,32 @@ from spacy_elmo.bilm.lstm import LSTMLayer
 # done for some steps at once: at 4096/512 a step of 1 to 16 rows takes half to two thirds of the
 # time. With smaller weights two directions side by side take longer that way (1.9 ms, not 1.5, for
 # a text at 1024/128).
-FEW_ROWS = 32
+FEW_ROWS = 48
 STEPS_AT_ONCE = 16
-MANY_WEIGHTS = 2**22
 
 
 @dataclass(frozen=True)
 class FastLayer:
     """A layer's weights, ready for the products.
 
-    `weight` and `projection` are views of the layer's own, transposed, unless a smaller float type
-    was asked for.
-
     Attributes:
-        weight: *Shape:* (2P, 4C).
+        dtype: Float type of the products.
+        n_weights: Of the gates.
+        gates: Of input and recurrent input, side by side, to the gates: 2P to 4C.
+        halves: The same of the input and of the recurrent input by themselves, where the weights
+            are many; None: they are few.
         bias: With the forget gate's constant. *Shape:* (4C,).
-        projection: *Shape:* (C, P), or None.
+        project: C to P, or None.
         cell_clip: Bound of the cells, or None.
         proj_clip: Bound of the projected output, or None.
     """
 
-    weight: Tensor
+    dtype: torch.dtype
+    n_weights: int
+    gates: Product
+    halves: tuple[Product, Product] | None
     bias: Tensor
-    projection: Tensor | None
+    project: Product | None
     cell_clip: float | None
     proj_clip: float | None
 
@@ -53,87 +58,110 @@ class FastLayer:
             layer: The layer.
             dtype: Float type of the products.
         """
-        projection = layer.projection
+        weight, projection = layer.weight.to(dtype), layer.projection
+        width = layer.projection_dim
+        halves = None
+        if weight.numel() > MANY_WEIGHTS and not is_laid_out(weight):
+            halves = product(weight[:, :width]), product(weight[:, width:])
         return cls(
-            weight=layer.weight.to(dtype).t(),
-            bias=layer.working_bias().to(dtype),
-            projection=None if projection is None else projection.to(dtype).t(),
+            dtype=dtype,
+            n_weights=weight.numel(),
+            gates=product(weight),
+            halves=halves,
+            bias=layer.working_bias(),
+            project=None if projection is None else product(projection.to(dtype)),
             cell_clip=layer.cell_clip,
             proj_clip=layer.proj_clip,
         )
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of the weights that every step reads, without the projection."""
+        return self.n_weights * self.dtype.itemsize
+
     def run(
-        self, inputs: Tensor, batch_sizes: Sequence[int], h: Tensor, c: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run over packed rows (`bilm/packing.py`).
+        self,
+        inputs: Tensor,
+        out: Tensor,
+        rows: Tensor,
+        batch_sizes: Sequence[int],
+        h: Tensor,
+        c: Tensor,
+        *,
+        add_inputs: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Run over tokens in the order of packed rows (`bilm/packing.py`).
 
         Args:
-            inputs: *Shape:* (sum(batch_sizes), P).
+            inputs: *Shape:* (n_tokens, P).
+            out: For the outputs. *Shape:* (n_tokens, P).
+            rows: Token of each packed row. *Shape:* (n_tokens,).
             batch_sizes: Rows in each step, never growing.
             h: State that every row starts from. *Shape:* (1, P).
             c: The same of the cells. *Shape:* (1, C).
+            add_inputs: Whether the inputs are added to the outputs (skip connections).
 
         Returns:
-            The outputs, *Shape:* (sum(batch_sizes), P), and each row's last h and c.
+            Each row's last h and c.
         """
         n_rows = batch_sizes[0] if len(batch_sizes) else 0
         n_cells, width = c.shape[1], inputs.shape[1]
-        dtype = self.weight.dtype
-        outputs = torch.empty_like(inputs)
-        # Input and recurrent input side by side: a step's gates are one product, into one buffer.
-        joined = inputs.new_empty(n_rows, 2 * width, dtype=dtype)
+        # Input and recurrent input side by side: a step's gates are one product.
+        joined = inputs.new_empty(n_rows, 2 * width, dtype=self.dtype)
         joined[:, width:] = h
+        # Cells, and what is computed from them, have the inputs' float type.
         cells = c.expand(n_rows, n_cells).clone()
-        # Before their projection. Cells, and what is computed from them, have the inputs' type.
-        outputs_buffer = inputs.new_empty(n_rows, n_cells, dtype=dtype)
-        cell_step = lstm_cell(dtype, inputs.dtype, inputs.device)
-        start = 0
-        steps = self._gates(inputs, joined, batch_sizes)
-        for size, products in zip(batch_sizes, steps, strict=True):
-            end = start + size
-            hidden = joined[:size, width:]
-            output = outputs_buffer[:size]
-            cell_step(products, cells[:size], output, self.cell_clip)
-            if self.projection is None:
-                hidden.copy_(output)
-            else:
-                torch.mm(output, self.projection, out=hidden)
-                if self.proj_clip is not None:
-                    hidden.clamp_(-self.proj_clip, self.proj_clip)
-            outputs[start:end] = hidden
-            start = end
-        return outputs, joined[:, width:].to(inputs.dtype), cells
+        hidden = joined.new_empty(n_rows, n_cells)  # before its projection
+        projected = joined.new_empty(n_rows, width)
+        cell_step = lstm_cell(self.dtype, inputs.dtype, inputs.device)
+        output_step = lstm_output(self.dtype, inputs.dtype, inputs.device)
+        end = n_rows
+        output_step(projected[:0], joined, inputs, out, rows[:end], None, False)
+        steps = self._gates(inputs, rows, joined, batch_sizes)
+        for size, after, products in zip(batch_sizes, [*batch_sizes, 0][1:], steps, strict=True):
+            start, end = end - size, end + after
+            values = hidden[:size]
+            cell_step(products, self.bias, cells[:size], values, self.cell_clip)
+            if self.project is not None:
+                values = self.project(values, projected[:size])
+            here = rows[start:end]
+            output_step(values, joined, inputs, out, here, self.proj_clip, add_inputs)
+        return joined[:, width:].to(inputs.dtype), cells
 
     def _gates(
-        self, inputs: Tensor, joined: Tensor, batch_sizes: Sequence[int]
+        self, inputs: Tensor, rows: Tensor, joined: Tensor, batch_sizes: Sequence[int]
     ) -> Iterator[Tensor]:
-        """Gates of one step after the other, before their nonlinearities; to be overwritten.
+        """Products of one step after the other, for the gates; to be overwritten.
 
-        Whenever a step is asked for, `joined` holds what the step before gave in its right half.
+        Whenever a step is asked for, `joined` holds its inputs and what the step before gave.
         """
-        width = inputs.shape[1]
-        gates_buffer = joined.new_empty(len(joined), len(self.bias))
-        many_weights = self.weight.numel() > MANY_WEIGHTS
+        buffer = joined.new_empty(len(joined), len(self.bias))
         start = 0
         for number, size in enumerate(batch_sizes):
-            if many_weights and size <= FEW_ROWS:
-                yield from self._few_gates(inputs[start:], joined, batch_sizes[number:])
+            if self.halves is not None and size <= FEW_ROWS:
+                rest = inputs, rows[start:], joined, batch_sizes[number:]
+                yield from self._few_gates(*rest, *self.halves)
                 return
-            step = joined[:size]
-            step[:, :width] = inputs[start : start + size]
-            yield torch.addmm(self.bias, step, self.weight, out=gates_buffer[:size])
+            yield self.gates(joined[:size], buffer[:size])
             start += size
 
     def _few_gates(
-        self, inputs: Tensor, joined: Tensor, batch_sizes: Sequence[int]
+        self,
+        inputs: Tensor,
+        rows: Tensor,
+        joined: Tensor,
+        batch_sizes: Sequence[int],
+        of_input: Product,
+        of_hidden: Product,
     ) -> Iterator[Tensor]:
         """The same for few rows, the input's half of the product for some steps at once."""
         width = inputs.shape[1]
-        of_input, of_hidden = self.weight[:width], self.weight[width:]
+        buffer = joined.new_empty(batch_sizes[0], len(self.bias))
         end = 0
         for first in range(0, len(batch_sizes), STEPS_AT_ONCE):
             sizes = batch_sizes[first : first + STEPS_AT_ONCE]
             start, end = end, end + sum(sizes)
-            products = torch.addmm(self.bias, inputs[start:end].to(joined.dtype), of_input)
+            read = inputs.index_select(0, rows[start:end]).to(joined.dtype)
+            products = of_input(read, joined.new_empty(end - start, len(self.bias)))
             for size, gates in zip(sizes, products.split_with_sizes(sizes), strict=True):
-                yield gates.addmm_(joined[:size, width:], of_hidden)
+                yield gates.add_(of_hidden(joined[:size, width:], buffer[:size]))

@@ -4,6 +4,7 @@ def lstm_cell(
     is_bf16: bool,
     gates: int,
     gates_stride: int,
+    bias: int,
     cells: int,
     cells_stride: int,
     out: int,
@@ -11,6 +12,25 @@ def lstm_cell(
     n_rows: int,
     n_cells: int,
     clip: float,
+    /,
+) -> None: ...
+def lstm_output(
+    instruction_set: str,
+    is_bf16: bool,
+    values: int,
+    values_stride: int,
+    joined: int,
+    joined_stride: int,
+    inputs: int,
+    inputs_stride: int,
+    out: int,
+    out_stride: int,
+    rows: int,
+    n_rows: int,
+    n_next: int,
+    width: int,
+    clip: float,
+    add_inputs: bool,
     /,
 ) -> None: ...
 def lstm_forward(

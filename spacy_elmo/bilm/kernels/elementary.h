@@ -63,6 +63,13 @@ TARGET static inline float SUFFIX(tanh_of)(float x)
     return t / (t + 2.0f);
 }
 
+/* A NaN stays one. */
+TARGET static inline float SUFFIX(bounded)(float x, float clip)
+{
+    x = x < -clip ? -clip : x;
+    return x > clip ? clip : x;
+}
+
 /* bfloat16 is the upper half of a float32. */
 TARGET static inline float SUFFIX(widen)(uint16_t half)
 {

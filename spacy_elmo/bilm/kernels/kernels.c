@@ -30,8 +30,11 @@
 
 /* Of two functions the second is that for bfloat16. */
 typedef struct {
-    void (*lstm_cell[2])(const void *, ptrdiff_t, float *, ptrdiff_t, void *, ptrdiff_t, ptrdiff_t,
-                         ptrdiff_t, float);
+    void (*lstm_cell[2])(const void *, ptrdiff_t, const float *, float *, ptrdiff_t, void *,
+                         ptrdiff_t, ptrdiff_t, ptrdiff_t, float);
+    void (*lstm_output[2])(const void *, ptrdiff_t, void *, ptrdiff_t, const float *, ptrdiff_t,
+                           float *, ptrdiff_t, const int64_t *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                           float, int);
     void (*lstm_forward[2])(void *, ptrdiff_t, const float *, ptrdiff_t, float *, ptrdiff_t, void *,
                             ptrdiff_t, ptrdiff_t, ptrdiff_t, float);
     void (*lstm_backward[2])(void *, ptrdiff_t, const float *, ptrdiff_t, const float *, ptrdiff_t,
@@ -147,6 +150,8 @@ static PyMethodDef METHODS[] = {
      "Names of the sets that the processor offers, from the slowest to the fastest."},
     {"lstm_cell", lstm_cell, METH_VARARGS,
      "Gates to cells and outputs of a step; tensors by the address and the stride of their rows."},
+    {"lstm_output", lstm_output, METH_VARARGS,
+     "Projected outputs to the next step's inputs and states, and to the layer's outputs."},
     {"lstm_forward", lstm_forward, METH_VARARGS, "The same of a training; gates become activations."},
     {"lstm_backward", lstm_backward, METH_VARARGS, "Its backward; activations become gradients."},
     {"sampled_softmax", sampled_softmax, METH_VARARGS, "Logits to losses and probabilities."},

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from spacy_elmo.bilm.activations import double_expm1_
 from spacy_elmo.bilm.kernels import loader
-from spacy_elmo.bilm.kernels.addresses import rows
+from spacy_elmo.bilm.kernels.addresses import rows, whole
 
-LSTMCell = Callable[[Tensor, Tensor, Tensor, float | None], None]
+LSTMCell = Callable[[Tensor, Tensor, Tensor, Tensor, float | None], None]
 
 
 def lstm_cell(gates: torch.dtype, cells: torch.dtype, device: torch.device) -> LSTMCell:
@@ -25,10 +25,11 @@ def lstm_cell(gates: torch.dtype, cells: torch.dtype, device: torch.device) -> L
         device: Where they are.
 
     Returns:
-        A function of the gates before their nonlinearities in the order i, f, o, g, *Shape:*
-        (n_rows, 4C), which it may overwrite; of the cells, which it updates, *Shape:*
-        (n_rows, C); of a tensor for the outputs before their projection, *Shape:* (n_rows, C); and
-        of the bound of the cells, or None. No two of the tensors share memory.
+        A function of the products with the weights, in the order i, f, o, g, *Shape:* (n_rows, 4C),
+        which it may overwrite; of the bias, in the cells' float type, *Shape:* (4C,); of the cells,
+        which it updates, *Shape:* (n_rows, C); of a tensor for the outputs before their projection,
+        *Shape:* (n_rows, C); and of the bound of the cells, or None. No two of the tensors share
+        memory.
     """
     instruction_set = loader.instruction_set_for(gates, cells, device)
     return by_pytorch if instruction_set is None else _Compiled(instruction_set, gates)
@@ -41,15 +42,19 @@ class _Compiled:
     instruction_set: str
     dtype: torch.dtype
 
-    def __call__(self, gates: Tensor, cells: Tensor, out: Tensor, clip: float | None) -> None:
+    def __call__(
+        self, gates: Tensor, bias: Tensor, cells: Tensor, out: Tensor, clip: float | None
+    ) -> None:
         assert loader.extension is not None
         n_rows, n_cells = cells.shape
         assert gates.shape == (n_rows, 4 * n_cells)
+        assert bias.shape == (4 * n_cells,)
         assert out.shape == cells.shape
         loader.extension.lstm_cell(
             self.instruction_set,
             self.dtype == torch.bfloat16,
             *rows(gates, self.dtype),
+            whole(bias, torch.float32),
             *rows(cells, torch.float32),
             *rows(out, self.dtype),
             n_rows,
@@ -58,9 +63,9 @@ class _Compiled:
         )
 
 
-def by_pytorch(gates: Tensor, cells: Tensor, out: Tensor, clip: float | None) -> None:
+def by_pytorch(gates: Tensor, bias: Tensor, cells: Tensor, out: Tensor, clip: float | None) -> None:
     """The same as a sequence of PyTorch's operations, in place where the float types are one."""
-    gates = gates.to(cells.dtype)
+    gates = gates.to(cells.dtype).add_(bias)
     work = out if out.dtype == cells.dtype else torch.empty_like(cells)
     i, f, o, g = gates.chunk(4, dim=1)
     gates[:, : 3 * cells.shape[1]].sigmoid_()

@@ -3,22 +3,46 @@
 
 #define AT(type, address) ((type *)(uintptr_t)(address))
 
-/* lstm_cell(set, is_bf16, gates, stride, cells, stride, out, stride, n_rows, n_cells, clip) */
+/* lstm_cell(set, is_bf16, gates, stride, bias, cells, stride, out, stride, n_rows, n_cells, clip) */
 static PyObject *lstm_cell(PyObject *module, PyObject *args)
 {
     (void)module;
     const instruction_set *set;
     int is_bf16;
-    unsigned long long gates, cells, out;
+    unsigned long long gates, bias, cells, out;
     Py_ssize_t gates_stride, cells_stride, out_stride, n_rows, n_cells;
     float clip;
-    if (!PyArg_ParseTuple(args, "O&pKnKnKnnnf:lstm_cell", find_set, &set, &is_bf16, &gates,
-                          &gates_stride, &cells, &cells_stride, &out, &out_stride, &n_rows,
+    if (!PyArg_ParseTuple(args, "O&pKnKKnKnnnf:lstm_cell", find_set, &set, &is_bf16, &gates,
+                          &gates_stride, &bias, &cells, &cells_stride, &out, &out_stride, &n_rows,
                           &n_cells, &clip))
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    set->lstm_cell[is_bf16](AT(const void, gates), gates_stride, AT(float, cells), cells_stride,
-                            AT(void, out), out_stride, n_rows, n_cells, clip);
+    set->lstm_cell[is_bf16](AT(const void, gates), gates_stride, AT(const float, bias),
+                            AT(float, cells), cells_stride, AT(void, out), out_stride, n_rows,
+                            n_cells, clip);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+/* lstm_output(set, is_bf16, values, stride, joined, stride, inputs, stride, out, stride, rows,
+               n_rows, n_next, width, clip, add_inputs) */
+static PyObject *lstm_output(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const instruction_set *set;
+    int is_bf16, add_inputs;
+    unsigned long long values, joined, inputs, out, rows;
+    Py_ssize_t values_stride, joined_stride, inputs_stride, out_stride, n_rows, n_next, width;
+    float clip;
+    if (!PyArg_ParseTuple(args, "O&pKnKnKnKnKnnnfp:lstm_output", find_set, &set, &is_bf16, &values,
+                          &values_stride, &joined, &joined_stride, &inputs, &inputs_stride, &out,
+                          &out_stride, &rows, &n_rows, &n_next, &width, &clip, &add_inputs))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    set->lstm_output[is_bf16](AT(const void, values), values_stride, AT(void, joined),
+                              joined_stride, AT(const float, inputs), inputs_stride,
+                              AT(float, out), out_stride, AT(const int64_t, rows), n_rows, n_next,
+                              width, clip, add_inputs);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }

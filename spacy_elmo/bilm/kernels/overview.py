@@ -6,6 +6,7 @@ import torch
 
 from spacy_elmo.bilm.kernels import char_cnn
 from spacy_elmo.bilm.kernels.lstm_cell import lstm_cell
+from spacy_elmo.bilm.kernels.lstm_output import lstm_output
 from spacy_elmo.bilm.kernels.lstm_training import training_cell
 from spacy_elmo.bilm.kernels.sampled_softmax import softmax_pass
 
@@ -19,6 +20,7 @@ def kernels_in_use() -> dict[str, str | None]:
     kind = torch.float32, torch.float32, torch.device("cpu")
     chosen: dict[str, object] = {
         "LSTM cell": lstm_cell(*kind),
+        "LSTM output": lstm_output(*kind),
         "LSTM training": training_cell(*kind),
         "Sampled softmax": softmax_pass(*kind),
     }

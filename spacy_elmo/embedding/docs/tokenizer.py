@@ -12,7 +12,7 @@ from spacy.vocab import Vocab
 
 from spacy_elmo.embedding.entries import Entry, Raw
 from spacy_elmo.errors import EmbeddingError
-from spacy_elmo.pipeline.doc.sentences import doc_sentences
+from spacy_elmo.pipeline.doc.sentences import docs_sentences
 from spacy_elmo.pipeline.doc.tokens import character_offsets, space_mask
 
 # spaCy's tokenizer needs time in the square of the length of a run without spaces (10 s for 10,000
@@ -94,7 +94,7 @@ def entry_of_doc(doc: Doc, keep: bool, token_attr: str = "TEXT") -> Entry:
         keep: Whether the entry is to hold it.
         token_attr: What the language model reads of a token.
     """
-    read = doc_sentences(doc, None, token_attr)
+    [read] = docs_sentences([doc], None, token_attr)
     offsets = character_offsets(doc)
     starts, ends = offsets[:, 0].tolist(), offsets[:, 1].tolist()
     rows = read.rows if len(read.rows) < len(doc) else None

@@ -8,6 +8,8 @@ from operator import attrgetter
 
 from spacy.tokens import Doc, Token
 
+from spacy_elmo.pipeline.doc.tokens import token_facts
+
 TOKEN_ATTRS: dict[str, Callable[[Token], str]] = {
     "TEXT": attrgetter("text"),
     "LEMMA": attrgetter("lemma_"),
@@ -15,6 +17,12 @@ TOKEN_ATTRS: dict[str, Callable[[Token], str]] = {
     "NORM": attrgetter("norm_"),
 }
 """Names of what may stand for a word, and how to get it."""
+
+# The strings of numbers that spaCy gives them, which are the same in every vocabulary: asking its
+# vocabulary, or a token, takes three times as long. Of common words: no more, and no longer ones.
+_MOST_STRINGS = 2**16
+_LONGEST = 64
+_strings: dict[int, str] = {}
 
 _warned: set[str] = set()
 
@@ -31,7 +39,14 @@ def fed_words(doc: Doc, token_attr: str) -> list[str]:
     Raises:
         ValueError: If lemmas are asked for and no word of the Doc has one.
     """
-    words = list(map(TOKEN_ATTRS[token_attr], doc))
+    numbers = token_facts(doc, "ORTH" if token_attr == "TEXT" else token_attr)[:, 0].tolist()
+    words: list[str] = list(map(_strings.get, numbers))  # type: ignore[arg-type]
+    if None in words:
+        words = list(map(TOKEN_ATTRS[token_attr], doc))
+        if len(_strings) + len(words) > _MOST_STRINGS:
+            _strings.clear()
+        common = zip(numbers, words, strict=True)
+        _strings.update((number, word) for number, word in common if len(word) <= _LONGEST)
     if token_attr == "LEMMA" and not all(words):
         missing = [token for token, word in zip(doc, words, strict=True) if not word]
         lemmas = any(word for token, word in zip(doc, words, strict=True) if not token.is_space)

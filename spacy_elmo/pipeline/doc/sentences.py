@@ -30,27 +30,37 @@ class DocSentences:
     words: list[list[str]]
 
 
-def doc_sentences(doc: Doc, numbers: Ints | None = None, token_attr: str = "TEXT") -> DocSentences:
-    """Split a Doc into sentences.
+def docs_sentences(
+    docs: Sequence[Doc], numbers: Sequence[Ints] | None = None, token_attr: str = "TEXT"
+) -> list[DocSentences]:
+    """Split Docs into sentences.
 
     Args:
-        doc: The Doc.
-        numbers: Number of each token's sentence; None: as the boundaries of the Doc say.
+        docs: The Docs.
+        numbers: Number of each token's sentence, of each Doc; None: as the boundaries of the Docs
+            say.
         token_attr: What stands for a word, see `fed_words`.
 
     Raises:
         ValueError: If lemmas are asked for and there are none.
     """
-    numbers = sentence_numbers(doc) if numbers is None else numbers
+    numbers = docs_sentence_numbers(docs) if numbers is None else numbers
+    return [
+        _split(fed_words(doc, token_attr), each) for doc, each in zip(docs, numbers, strict=True)
+    ]
+
+
+def _split(texts: list[str], numbers: Ints) -> DocSentences:
+    """The words of a Doc as sentences, which end wherever the number is another one."""
     rows = np.flatnonzero(numbers >= 0)
-    texts = fed_words(doc, token_attr)
-    words: list[list[str]] = []
-    previous = -1
-    for row, sentence in zip(rows.tolist(), numbers[rows].tolist(), strict=True):
-        if sentence != previous:
-            words.append([])
-            previous = sentence
-        words[-1].append(texts[row])
+    if len(rows) < len(texts):
+        texts = [texts[row] for row in rows.tolist()]
+    words = [texts] if texts else []
+    if len(rows) and numbers[rows[0]] != numbers[rows[-1]]:
+        of_words = numbers[rows]
+        ends = (np.flatnonzero(of_words[1:] != of_words[:-1]) + 1).tolist()
+        bounds = zip([0, *ends], [*ends, len(texts)], strict=True)
+        words = [texts[start:end] for start, end in bounds]
     return DocSentences(numbers, rows, words)
 
 
@@ -70,6 +80,9 @@ def place(
     placed = []
     rest = iter(arrays)
     for doc in docs:
+        if len(doc.words) == 1 and len(doc.rows) == len(doc.numbers):
+            placed.append(next(rest))  # an array of its own already
+            continue
         whole = np.zeros((*shape[:-1], len(doc.numbers), shape[-1]), dtype=np.float32)
         start = 0
         for _ in doc.words:
@@ -86,10 +99,23 @@ def sentence_numbers(doc: Doc) -> Ints:
 
     A Doc without any is one sentence. *Shape:* (n_tokens,).
     """
-    facts = token_facts(doc, "IS_SPACE", "SENT_START")
+    return docs_sentence_numbers([doc])[0]
+
+
+def docs_sentence_numbers(docs: Sequence[Doc]) -> list[Ints]:
+    """`sentence_numbers` of each Doc, in one go: a call for each array operation costs more."""
+    if not docs:
+        return []
+    facts = np.concatenate([token_facts(doc, "IS_SPACE", "SENT_START") for doc in docs])
+    lengths = [len(doc) for doc in docs]
     rows = np.flatnonzero(facts[:, 0] == 0)
     # A boundary may stand at a white space token, which is not fed: count them instead.
     boundaries = np.cumsum(facts[:, 1] == 1)[rows]
-    numbers = np.full(len(doc), -1, dtype=np.int64)
-    numbers[rows] = np.cumsum(np.diff(boundaries, prepend=boundaries[:1]) > 0)
-    return numbers
+    of_doc = np.repeat(np.arange(len(docs)), lengths)[rows]
+    is_first = np.diff(of_doc, prepend=-1) != 0
+    opens = is_first | (np.diff(boundaries, prepend=0) != 0)
+    in_all = np.cumsum(opens)
+    before = np.maximum.accumulate(np.where(is_first, in_all, 0))  # of the Doc's first word
+    numbers = np.full(len(facts), -1, dtype=np.int64)
+    numbers[rows] = in_all - before
+    return np.split(numbers, np.cumsum(lengths)[:-1])

@@ -164,21 +164,22 @@ def _user_data(doc: Doc) -> dict[Any, Any]:
     return doc.user_data  # typed by spaCy as if its keys were strings
 
 
-def _n_characters(doc: Doc) -> int:
-    # White space behind the last token does not count: `Doc.from_docs` may add some.
-    return doc[-1].idx + len(doc[-1]) if len(doc) else 0
-
-
 def _text(doc: Doc) -> str:
+    # White space behind the last token does not count: `Doc.from_docs` may add some.
+    if not len(doc):
+        return ""
+    last = doc[-1]
     text: str = doc.text
-    return text[: _n_characters(doc)]
+    return text[: last.idx + len(last)]
 
 
 def _home(doc: Doc, attribute: str) -> Key:
     # First and last word are in the name so that arrays of two Docs that are cut and joined do not
     # end under one key, where the one would replace the other.
-    ends = doc[0].orth ^ doc[-1].orth if len(doc) else 0
-    return ("._.", f"{_prefix(attribute)}{ends:x}", 0, _n_characters(doc))
+    if not len(doc):
+        return ("._.", f"{_prefix(attribute)}0", 0, 0)
+    last = doc[-1]
+    return ("._.", f"{_prefix(attribute)}{doc[0].orth ^ last.orth:x}", 0, last.idx + len(last))
 
 
 def _prefix(attribute: str) -> str:

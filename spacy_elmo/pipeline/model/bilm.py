@@ -13,7 +13,7 @@ from spacy.util import registry
 from thinc.api import Model
 
 from spacy_elmo.errors import TrainingError, problem
-from spacy_elmo.pipeline.doc.sentences import doc_sentences, place
+from spacy_elmo.pipeline.doc.sentences import docs_sentences, place
 from spacy_elmo.pipeline.model.around import wants_around
 from spacy_elmo.pipeline.model.fixed_mix import FixedMix
 from spacy_elmo.pipeline.model.loaded import LoadedBiLM
@@ -132,9 +132,7 @@ def run(
         when the weights are frozen.
     """
     loaded = load(model)
-    given = [None] * len(docs) if sentences is None else sentences
-    attr = loaded.settings.token_attr
-    read = [doc_sentences(doc, numbers, attr) for doc, numbers in zip(docs, given, strict=True)]
+    read = docs_sentences(docs, sentences, loaded.settings.token_attr)
     if is_train and not loaded.settings.frozen:
         return with_gradients(model.ops, loaded, read, layers)
     words = [sentence for each in read for sentence in each.words]

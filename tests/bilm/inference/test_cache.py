@@ -33,6 +33,19 @@ def test_long_words_are_kept_as_far_as_they_are_read() -> None:
     assert max(map(len, cache_of(lm)._rows)) <= 48
 
 
+def test_words_as_they_are_written_are_bounded_too() -> None:
+    """Few types may be written in many ways, all of which are the same to the network."""
+    lm = tiny_lm(char_cnn=None, n_words=4)
+    lm.set_vocabulary(["<S>", "</S>", "<UNK>", "the"])
+    lm.encoder.cache_size = 20
+    for start in range(0, 100, 7):
+        words = [f"unknown-{k}" for k in range(start, start + 7)]
+        found, again = lm.encode([["the", *words]])[0], lm.encode([["the", *words]])[0]
+        np.testing.assert_array_equal(found, again)
+        np.testing.assert_array_equal(found[0, 1:], np.repeat(found[0, 1:2], 7, axis=0))
+        assert 0 < len(cache_of(lm)._rows_of_words) <= 20
+
+
 def test_words_that_are_read_the_same_are_one_type() -> None:
     lm = tiny_lm()
     long = "x" * 60

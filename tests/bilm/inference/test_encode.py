@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from functools import partial
 from itertools import count, islice
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from spacy_elmo.bilm import BiLM, ScalarMix
+from spacy_elmo.bilm.inference import engine as inference_engine
 from spacy_elmo.bilm.inference import lstm as inference_lstm
 from spacy_elmo.bilm.inference import windows
 from spacy_elmo.bilm.inference.lstm import FEW_ROWS, STEPS_AT_ONCE
@@ -97,6 +99,31 @@ def test_thread_count_does_not_matter(lm: BiLM, threads: int) -> None:
         torch.set_num_threads(before)
     for a, b in zip(actual, expected, strict=True):
         same(a, b)
+
+
+@both_ways
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_few_rows_need_no_threads(
+    lm: BiLM, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little = tiny_lm()
+    little.compute_dtype = dtype
+    sentences = [["the", "bank"] * k for k in range(1, 9)]
+    calls: list[int] = []
+
+    def spy(jobs: list[Callable[[], None]]) -> list[None]:
+        calls.append(len(jobs))
+        return run_side_by_side(jobs)
+
+    monkeypatch.setattr(inference_engine, "run_side_by_side", spy)
+    alone = little.encode(sentences)
+    assert not calls
+    for name in ("LITTLE_ROWS", "LITTLE_WEIGHTS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(inference_engine, name, 0)
+            for one, other in zip(alone, little.encode(sentences), strict=True):
+                np.testing.assert_array_equal(one, other)
+    assert calls == [2, 2]
 
 
 @both_ways

@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
 from spacy_elmo.bilm.inference.lstm import FastLayer
-from spacy_elmo.bilm.kernels import loader, lstm_cell
+from spacy_elmo.bilm.kernels import loader, lstm_cell, lstm_output
 from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.errors import ElmoError
 
@@ -29,6 +31,8 @@ REGISTERS = {"baseline": "xmm", "avx2": "ymm", "avx512": "zmm"}
 ARITHMETIC = {
     "lstm_cell": "divps",
     "lstm_cell_bf16": "divps",
+    "lstm_output": "minps",
+    "lstm_output_bf16": "minps",
     "lstm_forward": "divps",
     "lstm_forward_bf16": "divps",
     "lstm_backward": "divps",
@@ -98,7 +102,7 @@ def test_a_set_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         assert loader.in_use() is None
     if loader.extension is not None:
         with pytest.raises(ValueError, match="avx1024"):
-            loader.extension.lstm_cell("avx1024", False, 0, 0, 0, 0, 0, 0, 0, 0, 1.0)
+            loader.extension.lstm_cell("avx1024", False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1.0)
 
 
 def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,23 +135,30 @@ def test_a_build_of_one_slow_set_leaves_the_work_to_pytorch(
     loader._best.cache_clear()
 
 
+@pytest.mark.parametrize("module", [lstm_cell, lstm_output], ids=["cell", "output"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", [*loader.offered(), "0"])
 def test_a_layer_uses_the_set_in_use(
-    monkeypatch: pytest.MonkeyPatch, name: str, dtype: torch.dtype
+    monkeypatch: pytest.MonkeyPatch, name: str, dtype: torch.dtype, module: ModuleType
 ) -> None:
-    by_pytorch = []
-    monkeypatch.setattr(lstm_cell, "by_pytorch", lambda *given: by_pytorch.append(given))
-    compiled = []
-    call = lstm_cell._Compiled.__call__
+    by_pytorch, compiled = [], []
+    calls = module.by_pytorch, module._Compiled.__call__
 
-    def spy(self: lstm_cell._Compiled, *given: torch.Tensor) -> None:
+    def spy(*given: Any) -> None:
+        by_pytorch.append(given)
+        calls[0](*given)
+
+    def compiled_spy(self: Any, *given: Any) -> None:
         compiled.append(self.instruction_set)
-        call(self, *given)
+        calls[1](self, *given)
 
-    monkeypatch.setattr(lstm_cell._Compiled, "__call__", spy)
-    layer = FastLayer.of(LSTMLayer(7, 5), dtype)
+    monkeypatch.setattr(module, "by_pytorch", spy)
+    monkeypatch.setattr(module._Compiled, "__call__", compiled_spy)
+    inputs, rows = torch.ones(3, 5), torch.arange(3)
+    start = torch.zeros(1, 5), torch.zeros(1, 7)
     with loader.use(name), torch.no_grad():
-        layer.run(torch.ones(3, 5), [2, 1], torch.zeros(1, 5), torch.zeros(1, 7))
-    assert len(by_pytorch) == (2 if name == "0" else 0)
-    assert compiled == ([] if name == "0" else [name] * 2)
+        layer = FastLayer.of(LSTMLayer(7, 5), dtype)
+        layer.run(inputs, torch.empty(3, 5), rows, [2, 1], *start, add_inputs=False)
+    n_calls = 2 if module is lstm_cell else 3  # and one before the first step
+    assert len(by_pytorch) == (n_calls if name == "0" else 0)
+    assert compiled == ([] if name == "0" else [name] * n_calls)

@@ -31,13 +31,19 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def step(
-    gates: Tensor, cells: Tensor, clip: float | None, offset: int = 0, gap: int = 0
+    gates: Tensor,
+    cells: Tensor,
+    clip: float | None,
+    offset: int = 0,
+    gap: int = 0,
+    bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Cells and outputs, and nothing beside them is written."""
+    bias = torch.zeros(gates.shape[1]) if bias is None else bias
     gates = inside(gates, offset, gap)
     cell = inside(cells, offset + 1, gap)
     out = inside(cells.to(gates.dtype), offset + 2, gap)
-    lstm_cell(gates.dtype, torch.float32, CPU)(gates, cell, out, clip)
+    lstm_cell(gates.dtype, torch.float32, CPU)(gates, bias, cell, out, clip)
     answers = cell.clone(), out.clone()
     assert_nothing_beside_is_written(cell, out)
     return answers
@@ -96,6 +102,27 @@ def test_any_size_and_stride(
     assert_close(answers, gates, cells, clip)
     if clip is not None:
         assert np.abs(answers[0]).max(initial=0) <= np.float32(clip)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    n_rows=st.integers(0, 70),
+    n_cells=st.integers(0, 70),
+    half=st.booleans(),
+    offset=st.integers(0, 17),
+    seed=st.integers(0, 2**16),
+)
+def test_the_bias_is_added_in_float32(
+    choice: str, n_rows: int, n_cells: int, half: bool, offset: int, seed: int
+) -> None:
+    dtype = torch.bfloat16 if half else torch.float32
+    generator = torch.Generator().manual_seed(seed)
+    products = torch.randn(n_rows, 4 * n_cells, generator=generator).to(dtype)
+    cells, bias = (torch.randn(n, generator=generator) for n in ((n_rows, n_cells), 4 * n_cells))
+    answers = step(products, cells, None, offset, bias=bias)
+    expected = step(products.float() + bias, cells, None)
+    for answer, right in zip(answers, expected, strict=True):
+        assert torch.equal(answer, right.to(answer.dtype))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -226,7 +253,7 @@ def test_many_threads(choice: str) -> None:
 def _in_child(choice: str) -> float:
     assert loader.in_use() == (None if choice == loader.OFF else choice)
     gates, cells, out = torch.ones(3, 28), torch.ones(3, 7), torch.empty(3, 7)
-    lstm_cell(torch.float32, torch.float32, CPU)(gates, cells, out, None)
+    lstm_cell(torch.float32, torch.float32, CPU)(gates, torch.zeros(28), cells, out, None)
     return float(out[2, 6])
 
 
@@ -248,8 +275,10 @@ def test_the_kernel_only_does_what_it_can(name: str) -> None:
         for gates in (torch.float16, torch.float64):
             assert lstm_cell(gates, torch.float32, CPU) is by_pytorch
         compute = lstm_cell(torch.float32, torch.float32, CPU)
-    good = torch.ones(2, 12), torch.ones(2, 3), torch.ones(2, 3)
+    good = torch.ones(2, 12), torch.ones(12), torch.ones(2, 3), torch.ones(2, 3)
     compute(*good, math.inf)
+    with pytest.raises(AssertionError):
+        compute(good[0], torch.ones(11), *good[2:], None)
     bad = torch.ones(12, 2).t(), torch.ones(2, 11), torch.ones(2, 12, dtype=torch.float64)
     for tensor in bad:
         with pytest.raises(AssertionError):

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
+from spacy_elmo.pipeline.doc.sentences import docs_sentences
 from tests.tiny import WIDTH, tiny_lm
 
 # All of Unicode that UTF-8 can hold: spaCy itself refuses lone surrogates.
@@ -66,6 +68,42 @@ def test_no_neighbour_is_changed(texts: list[str], batch_size: int) -> None:
         check(doc)
         if doc.text == "The bank raised its rates .":
             assert close(doc._.elmo_vectors, neighbour)
+
+
+WORDS = st.sampled_from(["the", "bank", " ", "\n", "x" * 70])
+DOCS = st.lists(st.lists(st.tuples(WORDS, st.sampled_from([True, False, None])), max_size=9))
+
+
+@given(DOCS, st.sampled_from(["TEXT", "LOWER", "NORM"]))
+@settings(max_examples=100, deadline=None)
+def test_sentences_of_many_docs(
+    given_docs: list[list[tuple[str, bool | None]]], token_attr: str
+) -> None:
+    vocab = Vocab()
+    docs = [
+        Doc(vocab, words=[word for word, _ in doc], sent_starts=[start for _, start in doc])
+        for doc in given_docs
+    ]
+    read = docs_sentences(docs, None, token_attr)
+    for doc, found in zip(docs, read, strict=True):
+        words: list[list[str]] = []
+        numbers: list[int] = []
+        opens = True
+        for token in doc:
+            opens = opens or token.is_sent_start is True
+            if token.is_space:
+                numbers.append(-1)
+                continue
+            if opens:
+                words.append([])
+            opens = False
+            words[-1].append({"TEXT": token.text}.get(token_attr, token.lower_))
+            numbers.append(len(words) - 1)
+        assert found.words == words
+        assert found.numbers.tolist() == numbers
+        assert found.rows.tolist() == [token.i for token in doc if not token.is_space]
+    again = docs_sentences(docs, [each.numbers for each in read], token_attr)
+    assert [each.words for each in again] == [each.words for each in read]
 
 
 def test_lone_surrogates_are_a_clear_error_of_spacy() -> None:
