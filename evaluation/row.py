@@ -27,7 +27,8 @@ from spacy.training import Corpus
 from evaluation.tasks import MIXES, SIDES, TASKS, Task, learned_mixes, task_config
 from spacy_elmo.formats import resolve
 
-KEY = ("task", "side", "fraction", "seed", "mix", "steps", "width", "context", "weights")
+OPTIONS = ("fraction", "seed", "mix", "steps", "width", "context", "vectors", "weights")
+KEY = ("task", "side", *OPTIONS)
 """What tells one row from another."""
 WEIGHT_FILES = (".json", ".safetensors", ".hdf5", ".h5")
 """Endings of the files that decide what vectors a biLM gives; others may change beside them."""
@@ -90,6 +91,9 @@ def main(
     mix: str = typer.Option("learned", help=f"One of {', '.join(MIXES)}."),
     width: int | None = typer.Option(None, help="Of the encoder; left out: the side's own."),
     context: bool = typer.Option(False, help="Mix the states around each word, too."),
+    vectors: Path | None = typer.Option(
+        None, help="Static vectors beside the features, as `spacy init vectors` writes them."
+    ),
     data: Path = typer.Option(Path("build/data"), help="Data sets as .spacy files."),
     results: Path = typer.Option(Path("build/rows.json"), help="JSON file of all rows."),
 ) -> None:
@@ -104,11 +108,15 @@ def main(
     row: dict[str, Any] = {"task": task, "side": side, "fraction": fraction, "seed": seed}
     row |= {"steps": steps, "width": width}
     row |= {"mix": mix, "weights": fingerprint(weights)} if side == "elmo" else {}
-    row |= {"context": True} if context else {}  # absent in the rows made before there was one
+    # Absent in the rows made before there were these.
+    row |= {"context": True} if context else {}
+    row |= {"vectors": vectors.name} if vectors else {}
     if any(same(row, other) for other in read_rows(results)):
         print(f"{results} has this row: {row}")
         return
-    config = task_config(chosen, side, weights=weights, mix=mix, width=width, context=context)
+    config = task_config(
+        chosen, side, weights=weights, mix=mix, width=width, context=context, vectors=vectors
+    )
     with tempfile.TemporaryDirectory() as work:
         values = {"config": config, "fraction": fraction, "seed": seed, "steps": steps}
         row |= measure(chosen, values, data, Path(work))

@@ -47,6 +47,7 @@ def comparison(rows: Sequence[Row]) -> str:
     """tok2vec against elmo, and against elmo with `context`, for every task and setting that has
     the first two."""
     table = []
+    rows = [row for row in rows if not row.get("vectors")]
     for name, task in TASKS.items():
         of_task = [row for row in rows if row["task"] == name and row.get("mix") in LEARNED]
         sides = [[row for row in of_task if is_on(row)] for is_on in COLUMNS.values()]
@@ -91,9 +92,31 @@ def comparison(rows: Sequence[Row]) -> str:
     return markdown(header, table)
 
 
+def static(rows: Sequence[Row]) -> str:
+    """Both sides without and with static vectors, wherever there are rows with some."""
+    table = []
+    for name, task in TASKS.items():
+        of_task = [row for row in rows if row["task"] == name and row.get("mix") in LEARNED]
+        of_task = [row for row in of_task if not row.get("context")]
+        for vectors in sorted({row["vectors"] for row in of_task if row.get("vectors")}):
+            chosen = [row for row in of_task if row.get("vectors") in (None, vectors)]
+            for setting in settings([row for row in chosen if row.get("vectors")]):
+                cells = []
+                for side in ("tok2vec", "elmo"):
+                    of_side = [r for r in with_setting(chosen, setting) if r["side"] == side]
+                    for given in (None, vectors):
+                        found = [row for row in of_side if row.get("vectors") == given]
+                        cells.append(spread(found) if found else "")
+                first = (task.title, f"{setting.fraction:.0%}", f"{setting.steps:,}")
+                table.append((*first, *cells))
+    header = ("task", "data", "steps", "tok2vec", "and vectors", "elmo", "and vectors")
+    return markdown(header, table)
+
+
 def mixes(rows: Sequence[Row]) -> str:
     """The three ways to mix layers, and the shares that were learned."""
     table = []
+    rows = [row for row in rows if not row.get("vectors")]
     for name, task in TASKS.items():
         elmo = [row for row in rows if row["task"] == name and COLUMNS["elmo"](row)]
         for setting in settings(elmo):
@@ -172,7 +195,7 @@ def main(
     for name, rows in by_weights(srsly.read_json(results)).items():
         minutes = sum(row["train_seconds"] for row in rows) / 60
         print(f"{name}: {len(rows)} rows, {minutes:.0f} minutes of training\n")
-        print(f"{comparison(rows)}\n\n{mixes(rows)}\n")
+        print(f"{comparison(rows)}\n\n{mixes(rows)}\n\n{static(rows)}\n")
 
 
 if __name__ == "__main__":

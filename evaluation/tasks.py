@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,12 +85,14 @@ def task_config(
     mix: str = "learned",
     width: int | None = None,
     context: bool = False,
+    vectors: Path | None = None,
 ) -> Config:
     """A training config.
 
     side: "tok2vec": spaCy's default pipeline for a CPU; "elmo": the same pipe on a frozen biLM.
     weights, mix: Of the latter. mix: "learned", "average" or "last".
     context: Whether its listeners also mix the states around each word.
+    vectors: Static vectors beside the features, as `spacy init vectors` writes them; None: none.
     width: Of the encoder's layers; None: that of spaCy's tok2vec, or of `init-config`.
     """
     if side == "elmo":
@@ -107,6 +110,11 @@ def task_config(
         config["components"]["tok2vec"] = small["components"]["tok2vec"]
         layers = config["components"]["tok2vec"]["model"]
         config["paths"]["vectors"] = None
+    if vectors is not None:
+        features = layers["embed"]["features"] if side == "elmo" else layers["embed"]
+        features["include_static_vectors"] = True
+        config["paths"]["vectors"] = str(vectors)
+        config["initialize"]["vectors"] = "${paths.vectors}"
     if width is not None:
         layers["embed"]["width"] = layers["encode"]["width"] = width
     for corpus in ("train", "dev"):

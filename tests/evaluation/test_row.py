@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import spacy
 import srsly
 import torch
 from spacy.tokens import DocBin
@@ -15,7 +16,7 @@ from spacy.vocab import Vocab
 
 from evaluation.row import add_row, fingerprint, main, read_rows
 from evaluation.rows import plan
-from evaluation.table import comparison, mixes
+from evaluation.table import comparison, mixes, static
 from evaluation.tasks import TASKS
 from scripts import convert
 from tests.evaluation.made_up import SMOKE
@@ -36,9 +37,13 @@ def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture
     results = data / "rows.json"
 
     def row(
-        side: str, mix: str = "learned", width: int | None = None, context: bool = False
+        side: str,
+        mix: str = "learned",
+        width: int | None = None,
+        context: bool = False,
+        vectors: Path | None = None,
     ) -> None:
-        main("tagging", side, 0.5, 0, 10, weights, mix, width, context, data, results)
+        main("tagging", side, 0.5, 0, 10, weights, mix, width, context, vectors, data, results)
 
     row("tok2vec")
     for mix in ("learned", "average", "last"):
@@ -69,6 +74,28 @@ def test_rows_and_tables(data: Path, weights: str, capsys: pytest.CaptureFixture
     assert [r.get("width") for r in rows] == [None] * 4 + [16] * 2 + [None]
     assert [r.get("context", False) for r in rows] == [False] * 6 + [True]
     assert rows[-1]["score"] != learned["score"]
+    tables = comparison(rows), mixes(rows)
+    static_vectors = some_vectors(data)
+    for side in ("tok2vec", "elmo"):
+        row(side, vectors=static_vectors)
+    rows = srsly.read_json(results)
+    assert [r.get("vectors") for r in rows] == [None] * 7 + ["static"] * 2
+    assert (comparison(rows), mixes(rows)) == tables
+    with_vectors = [r["score"] for r in rows[-2:]]
+    assert with_vectors != [tok2vec["score"], learned["score"]]
+    scores = (tok2vec["score"], with_vectors[0], learned["score"], with_vectors[1])
+    cells = [cell.strip() for cell in static(rows).splitlines()[-1].split("|")[4:8]]
+    assert cells == [f"{100 * score:.2f}" for score in scores]
+
+
+def some_vectors(folder: Path) -> Path:
+    """Static vectors of the words there are, in a folder as `spacy init vectors` writes it."""
+    docs = DocBin().from_disk(folder / "ewt" / "train.spacy").get_docs(Vocab())
+    nlp, rng = spacy.blank("en"), np.random.default_rng(0)
+    for word in sorted({token.text for doc in docs for token in doc}):
+        nlp.vocab.set_vector(word, rng.normal(size=8).astype(np.float32))
+    nlp.to_disk(folder / "static")
+    return folder / "static"
 
 
 def test_processes_share_a_file_of_rows(tmp_path: Path) -> None:

@@ -14,12 +14,15 @@ from spacy_elmo.bilm.inference.engine import Engine
 from spacy_elmo.bilm.sentences import Words, checked_sentences
 from spacy_elmo.types import Floats, Sentence
 
-# Rows (sentences) that run side by side: 2 % faster at 1024/128 than 256 of them, 7 % than 128. 512
-# gain one more per cent, and cost 60 MB in a long stream.
-MAX_ROWS = 512
+# Rows (sentences) that run side by side. 512 are 7 to 12 % faster at 512/128 than 384, and take
+# more than a tenth more memory in a long stream than version 0.1.0 did.
+MAX_ROWS = 448
 # Floats of output held at once. Large windows sort into batches of like length; with 128 MB that is
 # 44,000 tokens at 1024/128 and 11,000 at 4096/512.
 WINDOW_FLOATS = 32 * 2**20
+# A GPU is busy with thousands of rows only, and has memory of its own for them.
+MAX_ROWS_OF_GPU = 8192
+WINDOW_FLOATS_OF_GPU = 4 * WINDOW_FLOATS
 # Sentences of a window, whatever their length: a stream of empty ones must come out too.
 WINDOW_SENTENCES = 8192
 
@@ -33,9 +36,10 @@ NOT_FINITE = (
 )
 
 
-def window_tokens(config: BiLMConfig) -> int:
+def window_tokens(config: BiLMConfig, device: torch.device) -> int:
     """Tokens whose layers fit into the memory of one window."""
-    return max(1, WINDOW_FLOATS // (config.n_outputs * config.width))
+    n_floats = WINDOW_FLOATS if device.type == "cpu" else WINDOW_FLOATS_OF_GPU
+    return max(1, n_floats // (config.n_outputs * config.width))
 
 
 def encode_windows(
@@ -47,7 +51,7 @@ def encode_windows(
     batch_tokens: int | None,
 ) -> Iterator[Floats]:
     """Arrays of each sentence, in order; see `BiLM.encode`."""
-    max_tokens = window_tokens(config)
+    max_tokens = window_tokens(config, engine.device)
     if batch_tokens is not None:
         if batch_tokens < 1:
             raise ValueError(f"batch_tokens is {batch_tokens}: expected at least 1")
@@ -66,18 +70,19 @@ def encode_window(
     arrays: dict[int, Floats] = {}
     lengths = [len(words) for words in window]
     longest_first = sorted(range(len(window)), key=lambda index: -lengths[index])
-    batches = batched(longest_first, lengths.__getitem__, max_size=max_tokens, max_items=MAX_ROWS)
+    max_rows = MAX_ROWS if engine.device.type == "cpu" else MAX_ROWS_OF_GPU
+    batches = batched(longest_first, lengths.__getitem__, max_size=max_tokens, max_items=max_rows)
     for batch in batches:
         # What the caller computes in half precision is the caller's: `compute_dtype` is ours.
         with torch.inference_mode(), torch.autocast(engine.device.type, enabled=False):
             layers = engine.run([window[index] for index in batch])
-            kept = (layers if mix is None else mix(layers)).float().cpu()
-            result = kept.numpy()
+            kept = (layers if mix is None else mix(layers)).float()
             # A sum mostly says so, at a fraction of the time.
             if not engine.told_not_finite and not kept.sum().isfinite():
                 engine.told_not_finite = not bool(kept.isfinite().all())
                 if engine.told_not_finite:
                     warnings.warn(NOT_FINITE, RuntimeWarning, stacklevel=2)
+            result = kept.cpu().numpy()
         start = 0
         for index in batch:
             end = start + lengths[index]

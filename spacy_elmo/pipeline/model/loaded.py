@@ -132,7 +132,7 @@ class LoadedBiLM:
         """Bound of the tokens that are computed together."""
         if self.settings.batch_tokens is not None:
             return self.settings.batch_tokens
-        return window_tokens(self.lm.config)
+        return window_tokens(self.lm.config, self.lm.device)
 
     def vectors(self, sentences: Sentences) -> list[Floats]:
         """Mixed vectors of each sentence, without gradients. *Shape:* (n_words, width)."""
