@@ -14,9 +14,9 @@ from spacy_elmo.bilm.inference.engine import Engine
 from spacy_elmo.bilm.sentences import Words, checked_sentences
 from spacy_elmo.types import Floats, Sentence
 
-# Rows (sentences) that run side by side. 512 are 7 to 12 % faster at 512/128 than 384, and take
-# more than a tenth more memory in a long stream than version 0.1.0 did.
-MAX_ROWS = 448
+# Rows (sentences) that run side by side. More are at most some per cent faster, and take 60 MB more
+# in a long stream; 128 are a fifth slower at 512/128.
+MAX_ROWS = 384
 # Floats of output held at once. Large windows sort into batches of like length; with 128 MB that is
 # 44,000 tokens at 1024/128 and 11,000 at 4096/512.
 WINDOW_FLOATS = 32 * 2**20
