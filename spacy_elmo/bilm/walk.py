@@ -1,8 +1,8 @@
 """The way through the layers of one direction, whatever runs a layer.
 
-Prediction, training, the warm state and scoring differ in how they run a layer and in what they
+The plain way, training, the warm state and scoring differ in how they run a layer and in what they
 keep; the order of the layers, their states and the skip connections are the same for all, and stand
-here.
+here. The fast way (`inference/engine.py`) writes each layer to where it is kept, so it has its own.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Same results as `Network.run` up to float32 rounding. What makes it fast:
 - the state after the opening `<S>` (reading backwards: `</S>`) is the same for every sentence, so
   it is computed once, and the closing mark's output is thrown away, so it is not computed at all;
 - sentences of like length share a batch, packed by time step (`bilm/packing.py`);
-- a step's gates are one product into one buffer, and all its elementwise work is in place
-  (`lstm.py`), with a faster tanh (`bilm/activations.py`);
+- a step is two products (`product.py`) and two passes, from gates to cells and from outputs to
+  wherever they are read or kept (`bilm/kernels`);
 - the directions never meet inside the network: each runs in its own thread, on half the cores,
   without the waiting that splitting every small operation over all cores costs.
 """
