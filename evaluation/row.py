@@ -110,7 +110,7 @@ def main(
     row |= {"mix": mix, "weights": fingerprint(weights)} if side == "elmo" else {}
     # Absent in the rows made before there were these.
     row |= {"context": True} if context else {}
-    row |= {"vectors": vectors.name} if vectors else {}
+    row |= {"vectors": fingerprint_of_vectors(vectors)} if vectors else {}
     if any(same(row, other) for other in read_rows(results)):
         print(f"{results} has this row: {row}")
         return
@@ -143,6 +143,12 @@ def fingerprint(weights: str) -> str:
         if file.suffix.lower() in WEIGHT_FILES:
             digest.update(file.read_bytes())
     return f"{Path(weights).name}@{digest.hexdigest()[:8]}"
+
+
+def fingerprint_of_vectors(folder: Path) -> str:
+    """The same of static vectors, as spaCy writes them."""
+    digest = hashlib.sha256((folder / "vocab" / "vectors").read_bytes())
+    return f"{folder.name}@{digest.hexdigest()[:8]}"
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -294,6 +294,16 @@ class BiLM(LanguageModel):
         """Forget the state carried from call to call."""
         self.encoder.reset_state()
 
+    def set_vocabulary(self, vocabulary: Sequence[str] | None) -> None:
+        """Set the vocabulary.
+
+        Raises:
+            ValueError: It does not fit a word-input model.
+        """
+        super().set_vocabulary(vocabulary)
+        if hasattr(self, "encoder"):  # a word-input model may have known a word as unknown
+            self.weights_changed()
+
     def weights_changed(self) -> None:
         """Forget everything computed from the weights.
 

@@ -73,10 +73,10 @@ class ScalarMix(nn.Module):
             raise ValueError(f"a mix of {len(self.weights)} layers was given {len(layers)}")
         if self.layer_norm:
             layers = _normalise(layers, keep)
-        weights = self.gamma * torch.softmax(self.weights, dim=0)
+        weights = torch.softmax(self.weights, dim=0)
         # As one row times a matrix: in 3 ms, not 5, for 13,000 vectors of 512 on two cores.
         mixed: Tensor = weights.to(layers.dtype) @ layers.flatten(1)
-        return mixed.view(layers.shape[1:])
+        return torch.mul(self.gamma, mixed.view(layers.shape[1:]))
 
     def l2(self) -> Tensor:
         """Sum of the squared weights before the softmax.

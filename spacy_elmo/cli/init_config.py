@@ -50,7 +50,8 @@ def init_config(
     """
     from wasabi import msg
 
-    from spacy_elmo.formats.loading import PACKAGED
+    from spacy_elmo.errors import WeightsError
+    from spacy_elmo.formats.loading import PACKAGED, resolve
 
     to_stdout = str(output) == "-"
     if not to_stdout and output.exists() and not force:
@@ -65,6 +66,10 @@ def init_config(
         output.parent.mkdir(parents=True, exist_ok=True)
         config.to_disk(output)
         msg.good(f"Wrote {output}")
+    try:
+        resolve(weights)
+    except WeightsError as error:  # they may be for another machine
+        typer.secho(f"the config names weights that are not here: {error}", fg="yellow", err=True)
     if lang != "en" and weights in PACKAGED:
         text = f"{weights} was trained on English: give weights for {lang!r} with --weights"
         typer.secho(text, fg="yellow", err=True)

@@ -172,7 +172,7 @@ def open_source(
         split: Reader = reader
     else:
         assert lm is not None
-        encoder, batch_tokens = lm.encoder, window_tokens(lm.config, lm.device)
+        encoder, batch_tokens = lm.encoder, window_tokens(lm.config)
         split = Splitter() if tokenized else _tokenizer(lang)
     if encoder.initial_state == "carry":
         raise EmbeddingError(

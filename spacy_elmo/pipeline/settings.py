@@ -33,7 +33,8 @@ class ElmoSettings:
         center_similarity: Subtract the mean vector before a cosine, where the weights carry one.
         learn_rate_factor: What the optimizer's learning rate is multiplied by for the language
             model, when it is not frozen.
-        batch_tokens: Bound of the tokens computed together; None: by memory (128 MB of output).
+        batch_tokens: Bound of the tokens computed together; None: by memory (128 MB of output, on
+            a GPU 512 MB).
         type_cache_size: Word types whose context-free vector is kept; None: 65,536.
         precision: Float type of the LSTM layers' products: "float32"; "bfloat16", for processors
             (AMX) and GPUs that multiply matrices of it, slower elsewhere (vectors are off by 0.4 %

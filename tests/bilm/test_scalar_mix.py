@@ -70,3 +70,12 @@ def test_gamma_is_finite(gamma: float) -> None:
 def test_a_weight_of_minus_infinity_leaves_its_layer_out() -> None:
     mix = ScalarMix(2, weights=[float("-inf"), 1e30], gamma=2.0)
     assert torch.equal(mix(torch.tensor([[[5.0]], [[3.0]]])), torch.tensor([[6.0]]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_layers_of_any_float_type(dtype: torch.dtype) -> None:
+    """A mix of halves is no half itself, however large gamma is."""
+    layers = torch.full((3, 2, 4), 2.0, dtype=dtype)
+    mixed = ScalarMix(3, gamma=1e5)(layers)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, torch.full((2, 4), 2e5), rtol=2e-2, atol=0)

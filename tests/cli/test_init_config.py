@@ -152,3 +152,14 @@ def test_sentences_by_rule_are_found_before_elmo_and_in_training() -> None:
     assert config["nlp"]["pipeline"] == ["sentencizer", "elmo", "tagger"]
     assert config["training"]["annotating_components"] == ["sentencizer"]
     assert elmo_config("en", ["tagger"])["training"]["annotating_components"] == []
+
+
+def test_weights_that_are_not_here_are_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "a.cfg"
+    result = init_config(path, "--pipeline", "tagger", "--weights", "en_elmo_lg")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "the config names weights that are not here" in said
+    assert "en_elmo_lg" in said
+    assert load_config(path)["components"]["elmo"]["model"]["weights"] == "en_elmo_lg"
+    assert "not here" not in init_config(tmp_path / "b.cfg", "-p", "tagger").output

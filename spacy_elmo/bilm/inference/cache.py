@@ -59,8 +59,9 @@ class TokenCache:
         """Vectors of words among which many come again. *Shape:* (n_words, projection_dim)."""
         with self._lock:
             known = [row for row in map(self._rows_of_words.get, words) if row is not None]
-            if self._table is not None and len(known) == len(words):
-                return _select(self._table, known)
+            table = self._table  # to which words are added, and nothing else is done
+        if table is not None and len(known) == len(words):
+            return _select(table, known)
         types, numbers = word_types(words)
         return _select(self.vectors(types), numbers)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spacy_elmo.bilm.inference.product import MANY_WEIGHTS, Product, is_laid_out, product
+from spacy_elmo.bilm.inference.product import Product, is_laid_out, product
 from spacy_elmo.bilm.kernels.lstm_cell import lstm_cell
 from spacy_elmo.bilm.kernels.lstm_output import lstm_output
 from spacy_elmo.bilm.lstm import LSTMLayer
@@ -23,6 +23,8 @@ from spacy_elmo.bilm.lstm import LSTMLayer
 # a text at 1024/128).
 FEW_ROWS = 48
 STEPS_AT_ONCE = 16
+# Of more weights there is no second copy: it would take the memory of the whole model again.
+MANY_WEIGHTS = 2**22
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,20 @@ class FastLayer:
         """
         weight, projection = layer.weight.to(dtype), layer.projection
         width = layer.projection_dim
+        is_small = weight.numel() <= MANY_WEIGHTS
         halves = None
-        if weight.numel() > MANY_WEIGHTS and not is_laid_out(weight):
-            halves = product(weight[:, :width]), product(weight[:, width:])
+        if not is_small and not is_laid_out(weight):
+            halves = (
+                product(weight[:, :width], copy=False),
+                product(weight[:, width:], copy=False),
+            )
         return cls(
             dtype=dtype,
             n_weights=weight.numel(),
-            gates=product(weight),
+            gates=product(weight, copy=is_small),
             halves=halves,
             bias=layer.working_bias(),
-            project=None if projection is None else product(projection.to(dtype)),
+            project=None if projection is None else product(projection.to(dtype), copy=is_small),
             cell_clip=layer.cell_clip,
             proj_clip=layer.proj_clip,
         )

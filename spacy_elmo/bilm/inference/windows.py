@@ -36,9 +36,10 @@ NOT_FINITE = (
 )
 
 
-def window_tokens(config: BiLMConfig, device: torch.device) -> int:
-    """Tokens whose layers fit into the memory of one window."""
-    n_floats = WINDOW_FLOATS if device.type == "cpu" else WINDOW_FLOATS_OF_GPU
+def window_tokens(config: BiLMConfig, device: torch.device | None = None) -> int:
+    """Tokens whose layers fit into the memory of one window; None: of a CPU."""
+    on_gpu = device is not None and device.type == "cuda"
+    n_floats = WINDOW_FLOATS_OF_GPU if on_gpu else WINDOW_FLOATS
     return max(1, n_floats // (config.n_outputs * config.width))
 
 
@@ -70,7 +71,7 @@ def encode_window(
     arrays: dict[int, Floats] = {}
     lengths = [len(words) for words in window]
     longest_first = sorted(range(len(window)), key=lambda index: -lengths[index])
-    max_rows = MAX_ROWS if engine.device.type == "cpu" else MAX_ROWS_OF_GPU
+    max_rows = MAX_ROWS_OF_GPU if engine.device.type == "cuda" else MAX_ROWS
     batches = batched(longest_first, lengths.__getitem__, max_size=max_tokens, max_items=max_rows)
     for batch in batches:
         # What the caller computes in half precision is the caller's: `compute_dtype` is ours.

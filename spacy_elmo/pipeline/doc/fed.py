@@ -45,8 +45,9 @@ def fed_words(doc: Doc, token_attr: str) -> list[str]:
         words = list(map(TOKEN_ATTRS[token_attr], doc))
         if len(_strings) + len(words) > _MOST_STRINGS:
             _strings.clear()
-        common = zip(numbers, words, strict=True)
-        _strings.update((number, word) for number, word in common if len(word) <= _LONGEST)
+        if len(words) <= _MOST_STRINGS:
+            pairs = zip(numbers, words, strict=True)
+            _strings.update((number, word) for number, word in pairs if len(word) <= _LONGEST)
     if token_attr == "LEMMA" and not all(words):
         missing = [token for token, word in zip(doc, words, strict=True) if not word]
         lemmas = any(word for token, word in zip(doc, words, strict=True) if not token.is_space)

@@ -55,13 +55,10 @@ def _split(texts: list[str], numbers: Ints) -> DocSentences:
     rows = np.flatnonzero(numbers >= 0)
     if len(rows) < len(texts):
         texts = [texts[row] for row in rows.tolist()]
-    words = [texts] if texts else []
-    if len(rows) and numbers[rows[0]] != numbers[rows[-1]]:
-        of_words = numbers[rows]
-        ends = (np.flatnonzero(of_words[1:] != of_words[:-1]) + 1).tolist()
-        bounds = zip([0, *ends], [*ends, len(texts)], strict=True)
-        words = [texts[start:end] for start, end in bounds]
-    return DocSentences(numbers, rows, words)
+    of_words = numbers[rows]
+    ends = (np.flatnonzero(of_words[1:] != of_words[:-1]) + 1).tolist()
+    bounds = zip([0, *ends], [*ends, len(texts)], strict=True)
+    return DocSentences(numbers, rows, [texts[start:end] for start, end in bounds if end])
 
 
 def place(
@@ -81,7 +78,9 @@ def place(
     rest = iter(arrays)
     for doc in docs:
         if len(doc.words) == 1 and len(doc.rows) == len(doc.numbers):
-            placed.append(next(rest))  # an array of its own already
+            part = next(rest)
+            # One of an array of several is copied: it would keep the others alive.
+            placed.append(part if part.base is None else part.copy())
             continue
         whole = np.zeros((*shape[:-1], len(doc.numbers), shape[-1]), dtype=np.float32)
         start = 0

@@ -239,7 +239,8 @@ class ElmoListener(Mixes):
             pipe = f"pipe {self.pipe_name!r}" if self.pipe_name else "a pipe"
             raise ValueError(
                 f"{pipe} listens to {which}, but none stands before it in the pipeline: add it "
-                'there (nlp.add_pipe("elmo", first=True)), name another as the `upstream` of the '
+                'there (nlp.add_pipe("elmo", first=True)), or move it there in the order of the '
+                "pipeline if it stands behind it, name another as the `upstream` of the "
                 "listener, or give the pipe a language model of "
                 "its own with nlp.replace_listeners before you take it elsewhere"
             )

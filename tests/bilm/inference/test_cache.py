@@ -33,6 +33,16 @@ def test_long_words_are_kept_as_far_as_they_are_read() -> None:
     assert max(map(len, cache_of(lm)._rows)) <= 48
 
 
+def test_another_vocabulary_is_noticed() -> None:
+    lm = tiny_lm(char_cnn=None, n_words=4)
+    lm.set_vocabulary(["<S>", "</S>", "<UNK>", "the"])
+    unknown = lm.encode([["dog"]])[0]
+    lm.set_vocabulary(["<S>", "</S>", "<UNK>", "dog"])
+    found = lm.encode([["dog"]])[0]
+    assert not np.allclose(found, unknown)
+    np.testing.assert_allclose(found, lm([["dog"]]).detach().numpy(), atol=1e-5)
+
+
 def test_words_as_they_are_written_are_bounded_too() -> None:
     """Few types may be written in many ways, all of which are the same to the network."""
     lm = tiny_lm(char_cnn=None, n_words=4)

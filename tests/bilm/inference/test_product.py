@@ -5,23 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
+from spacy_elmo.bilm.inference import lstm
 from spacy_elmo.bilm.inference import product as products
+from spacy_elmo.bilm.inference.lstm import FastLayer
 from spacy_elmo.bilm.inference.product import is_laid_out, product
+from spacy_elmo.bilm.lstm import LSTMLayer
 from spacy_elmo.bilm.precision import has_matrix_units
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
-def test_same_as_in_float64(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, many: bool
-) -> None:
-    if many:
-        monkeypatch.setattr(products, "MANY_WEIGHTS", 0)
+def test_same_as_in_float64(dtype: torch.dtype, copy: bool) -> None:
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(37, 19, generator=generator).to(dtype)
-    compute = product(weight)
+    compute = product(weight, copy=copy)
     for n_rows in (1, 2, 15, 16, 17, 64, 65):
         # As the engine gives them: the first rows of a larger matrix, and half of its columns.
         rows = torch.randn(70, 38, generator=generator).to(dtype)[:n_rows, 19:]
@@ -46,17 +45,23 @@ def test_other_processors_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.ops, "mkldnn", object())  # a PyTorch without these operations
     assert not is_laid_out(half)
     out = torch.empty(3, 4, dtype=torch.bfloat16)
-    assert torch.equal(product(half)(torch.ones(3, 2, dtype=torch.bfloat16), out), out)
+    assert torch.equal(product(half, copy=True)(torch.ones(3, 2, dtype=torch.bfloat16), out), out)
     assert (out == 2).all()
 
 
 def test_many_weights_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    weight = torch.ones(4, 2)
+    def copies(layer: LSTMLayer) -> int:
+        """Bytes of the products' matrices that are not the layer's own."""
+        fast = FastLayer.of(layer, torch.float32)
+        own = {weights.untyped_storage().data_ptr() for weights in layer.parameters()}
+        found = {}
+        for each in (fast.gates, fast.project, *(fast.halves or ())):
+            storage = each.args[0].untyped_storage()  # type: ignore[union-attr]
+            found[storage.data_ptr()] = storage.nbytes()
+        return sum(size for place, size in found.items() if place not in own)
 
-    def columns() -> torch.Tensor:
-        found: torch.Tensor = product(weight).args[0]  # type: ignore[attr-defined]
-        return found
-
-    assert columns().data_ptr() != weight.data_ptr()
-    monkeypatch.setattr(products, "MANY_WEIGHTS", 7)
-    assert columns().data_ptr() == weight.data_ptr()
+    layer = LSTMLayer(7, 5)
+    assert copies(layer) == 4 * (28 * 10 + 7 * 5)
+    # Neither all of them nor the halves, each of which would be few enough.
+    monkeypatch.setattr(lstm, "MANY_WEIGHTS", 28 * 10 - 1)
+    assert copies(layer) == 0

@@ -17,6 +17,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
+from spacy_elmo.pipeline.doc import fed
 from spacy_elmo.pipeline.doc.sentences import docs_sentences
 from tests.tiny import WIDTH, tiny_lm
 
@@ -104,6 +105,23 @@ def test_sentences_of_many_docs(
         assert found.rows.tolist() == [token.i for token in doc if not token.is_space]
     again = docs_sentences(docs, [each.numbers for each in read], token_attr)
     assert [each.words for each in again] == [each.words for each in read]
+
+
+def test_sentences_end_wherever_the_number_changes() -> None:
+    doc = Doc(Vocab(), words=["a", "b", " ", "c", "d"])
+    [read] = docs_sentences([doc], [np.array([0, 1, -1, 1, 0])])
+    assert read.words == [["a"], ["b", "c"], ["d"]]
+
+
+def test_strings_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fed, "_MOST_STRINGS", 10)
+    monkeypatch.setattr(fed, "_strings", {})
+    vocab = Vocab()
+    for start, end in ((0, 8), (4, 12), (0, 30), (2, 9)):
+        words = [f"word-{k}" for k in range(start, end)] + ["x" * 70]
+        assert fed.fed_words(Doc(vocab, words=words), "TEXT") == words
+        assert len(fed._strings) <= 10
+        assert "x" * 70 not in fed._strings.values()
 
 
 def test_lone_surrogates_are_a_clear_error_of_spacy() -> None:
