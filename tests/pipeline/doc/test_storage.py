@@ -28,14 +28,11 @@ def doc(make_nlp: Make) -> Doc:
 
 @pytest.mark.parametrize("setting", ["context", "keep_layers"])
 def test_a_doc_keeps_nothing_else_alive(make_nlp: Make, setting: str) -> None:
-    """Arrays that are cut out of others would keep these, and could be written through them."""
-    doc = make_nlp(**{setting: True})("The bank raised its rates.")
-    rows = storage.read(doc, "elmo")
+    """Arrays that are cut out of others would keep these."""
+    rows = storage.read(make_nlp(**{setting: True})("The bank raised its rates."), "elmo")
     assert rows is not None
     vectors = rows["vectors"]
     assert vectors.base is None or vectors.base.nbytes == vectors.nbytes
-    with pytest.raises(ValueError, match="WRITEABLE"):
-        doc._.elmo_vectors.flags.writeable = True
 
 
 def numbered(
