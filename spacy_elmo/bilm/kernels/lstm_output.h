@@ -20,11 +20,15 @@ TARGET static void SUFFIX(lstm_output)(const void *values, ptrdiff_t values_stri
             for (ptrdiff_t k = 0; k < width; k++)
                 output[k] = hidden[k] + input[k];
         else
-            memcpy(output, hidden, (size_t)width * sizeof *output);
+            for (ptrdiff_t k = 0; k < width; k++)
+                output[k] = hidden[k];
     }
-    for (ptrdiff_t row = 0; row < n_next; row++)
-        memcpy((float *)joined + row * joined_stride, inputs + rows[n_rows + row] * inputs_stride,
-               (size_t)width * sizeof *inputs);
+    for (ptrdiff_t row = 0; row < n_next; row++) {
+        const float *RESTRICT input = inputs + rows[n_rows + row] * inputs_stride;
+        float *RESTRICT next = (float *)joined + row * joined_stride;
+        for (ptrdiff_t k = 0; k < width; k++)
+            next[k] = input[k];
+    }
 }
 
 TARGET static void SUFFIX(lstm_output_bf16)(const void *values, ptrdiff_t values_stride,
