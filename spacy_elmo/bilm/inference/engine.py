@@ -31,8 +31,9 @@ from spacy_elmo.bilm.state import State
 from spacy_elmo.types import Sentence
 
 # With steps of so few rows, and weights of a layer of no more bytes, Python's lock goes from thread
-# to thread more often than it is worth: one direction after the other takes half the time for a
-# text at 512/128, and four fifths for 16. With larger weights it takes as long or longer.
+# to thread more often than it is worth: one direction after the other takes half to three quarters
+# of the time for a text at 512/128, two thirds to four fifths for 16. With more rows or larger
+# weights it mostly takes as long or longer.
 LITTLE_ROWS = 16
 LITTLE_WEIGHTS = 2**22
 

@@ -33,7 +33,7 @@ class FastLayer:
 
     Attributes:
         dtype: Float type of the products.
-        n_weights: Of the gates.
+        n_bytes: Size of the gates' weights, which every step reads.
         gates: Of input and recurrent input, side by side, to the gates: 2P to 4C.
         halves: The same of the input and of the recurrent input by themselves, where the weights
             are many; None: they are few.
@@ -44,7 +44,7 @@ class FastLayer:
     """
 
     dtype: torch.dtype
-    n_weights: int
+    n_bytes: int
     gates: Product
     halves: tuple[Product, Product] | None
     bias: Tensor
@@ -71,7 +71,7 @@ class FastLayer:
             )
         return cls(
             dtype=dtype,
-            n_weights=weight.numel(),
+            n_bytes=weight.nbytes,
             gates=product(weight, copy=is_small),
             halves=halves,
             bias=layer.working_bias(),
@@ -79,11 +79,6 @@ class FastLayer:
             cell_clip=layer.cell_clip,
             proj_clip=layer.proj_clip,
         )
-
-    @property
-    def n_bytes(self) -> int:
-        """Size of the weights that every step reads, without the projection."""
-        return self.n_weights * self.dtype.itemsize
 
     def run(
         self,

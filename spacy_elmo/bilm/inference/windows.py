@@ -15,7 +15,7 @@ from spacy_elmo.bilm.sentences import Words, checked_sentences
 from spacy_elmo.types import Floats, Sentence
 
 # Rows (sentences) that run side by side. More are at most some per cent faster, and take 60 MB more
-# in a long stream; 128 are a fifth slower at 512/128.
+# in a long stream; 128 are a fifth slower at 512/128 in bfloat16.
 MAX_ROWS = 384
 # Floats of output held at once. Large windows sort into batches of like length; with 128 MB that is
 # 44,000 tokens at 1024/128 and 11,000 at 4096/512.

@@ -40,8 +40,8 @@ def fed_words(doc: Doc, token_attr: str) -> list[str]:
         ValueError: If lemmas are asked for and no word of the Doc has one.
     """
     numbers = token_facts(doc, "ORTH" if token_attr == "TEXT" else token_attr)[:, 0].tolist()
-    words: list[str] = list(map(_strings.get, numbers))  # type: ignore[arg-type]
-    if None in words:
+    words = [word for word in map(_strings.get, numbers) if word is not None]
+    if len(words) < len(numbers):
         words = list(map(TOKEN_ATTRS[token_attr], doc))
         if len(_strings) + len(words) > _MOST_STRINGS:
             _strings.clear()
